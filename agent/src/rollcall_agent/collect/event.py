@@ -1,0 +1,102 @@
+"""What a collector delivers, and what every collector can be asked."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Kind(IntEnum):
+    """Which end of a cgroup's life a record tells of."""
+
+    START = 1
+    END = 2
+
+
+class CgroupEvent(Struct, frozen=True, kw_only=True):
+    """One cgroup directory made or removed, as the kernel told it.
+
+    `ancestors` are cgroup ids from the parent upwards, empty where the collector has none (bcc). `path` is absolute in
+    its hierarchy, at most 1024 bytes; where it was cut (`path_cut`) `leaf` still is the whole last component, or empty
+    where the collector has no way to it. Any byte but a newline may stand in both.
+    """
+
+    kind: Kind
+    attach: int
+    cgroup_id: int
+    hierarchy: int
+    level: int
+    boot_ns: int
+    path: bytes
+    leaf: bytes
+    path_cut: bool = False
+    ancestors: tuple[int, ...] = ()
+
+
+class KernelLedger(Struct, frozen=True, kw_only=True):
+    """The kernel's side of the books for one attach: every `cgroup_mkdir` left by exactly one of these ways.
+
+    `recursion_misses` are events for which the program was not run at all; they are a loss beside the sum.
+    """
+
+    attach: int
+    mkdirs: int = 0
+    other_hierarchy: int = 0
+    never_a_container: int = 0
+    throttled: int = 0
+    quiet: int = 0
+    submitted: int = 0
+    lost: int = 0
+    end_submitted: int = 0
+    end_lost: int = 0
+    recursion_misses: int = 0
+
+    @property
+    def difference(self) -> int:
+        """What the sum is off by: 0 once quiet."""
+        ways = self.other_hierarchy + self.never_a_container + self.throttled + self.quiet + self.submitted + self.lost
+        return self.mkdirs - ways
+
+
+class Collector(Protocol):
+    """A probe on cgroup creation. `read` hands out records, `acknowledge` lets them go once they are durable."""
+
+    @property
+    def name(self) -> str:
+        """`core` or `bcc`."""
+
+    @property
+    def attach_number(self) -> int:
+        """The number in every record of this attach."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while records wait."""
+
+    def read(self, limit: int) -> list[CgroupEvent]:
+        """Return at most `limit` waiting records in order, without letting go of them."""
+
+    def acknowledge(self) -> None:
+        """Let go of all that `read` has returned: it is on disk."""
+
+    def position(self) -> int:
+        """Return the producer's position now: all that was submitted before lies below it (bcc: 0, unknown)."""
+
+    def drained_to(self, position: int) -> bool:
+        """Say whether everything below `position` has been read and acknowledged."""
+
+    def ledger(self) -> KernelLedger:
+        """Return the kernel's counters."""
+
+    def renew(self) -> None:
+        """Tell the program that somebody still reads; without it, it goes quiet by itself."""
+
+    def limit_below(self, cgroup_id: int) -> None:
+        """Throttle what is made below this outermost container root (bcc: nothing)."""
+
+    def unlimit(self, cgroup_id: int) -> None:
+        """Forget a root that has ended."""
+
+    def close(self) -> None:
+        """Let go of everything that is not pinned."""

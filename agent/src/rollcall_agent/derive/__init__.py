@@ -1,0 +1,5 @@
+"""From a `CgroupEvent` to a `ContainerCandidate`, or to the named reason why it is none. Pure."""
+
+from rollcall_agent.derive.candidate import ContainerCandidate, NotARoot, Rejection
+
+__all__ = ["ContainerCandidate", "NotARoot", "Rejection"]
