@@ -35,29 +35,34 @@ class CgroupEvent(Struct, frozen=True, kw_only=True):
     ancestors: tuple[int, ...] = ()
 
 
-class KernelLedger(Struct, frozen=True, kw_only=True):
-    """The kernel's side of the books for one attach: every `cgroup_mkdir` left by exactly one of these ways.
+class WaysOut(Struct, frozen=True, kw_only=True):
+    """How the events of one tracepoint left the program: each by exactly one way."""
 
-    `recursion_misses` are events for which the program was not run at all; they are a loss beside the sum.
-    """
-
-    attach: int
-    mkdirs: int = 0
+    seen: int = 0
     other_hierarchy: int = 0
     never_a_container: int = 0
     throttled: int = 0
     quiet: int = 0
     submitted: int = 0
     lost: int = 0
-    end_submitted: int = 0
-    end_lost: int = 0
-    recursion_misses: int = 0
 
     @property
     def difference(self) -> int:
         """What the sum is off by: 0 once quiet."""
         ways = self.other_hierarchy + self.never_a_container + self.throttled + self.quiet + self.submitted + self.lost
-        return self.mkdirs - ways
+        return self.seen - ways
+
+
+class KernelLedger(Struct, frozen=True, kw_only=True):
+    """The kernel's side of the books for one attach.
+
+    `recursion_misses` are events for which a program was not run at all; they are a loss beside the sums.
+    """
+
+    attach: int
+    mkdirs: WaysOut = WaysOut()
+    rmdirs: WaysOut = WaysOut()
+    recursion_misses: int = 0
 
 
 class Collector(Protocol):

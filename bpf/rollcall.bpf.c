@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * Tells of every cgroup directory made or removed that could be a container's root.
+ *
+ * Kernels: 5.8 and newer with BTF (CONFIG_DEBUG_INFO_BTF). tp_btf needs 5.5, the ring buffer and bpf_ktime_get_boot_ns
+ * 5.8, and since 5.8 CAP_BPF and CAP_PERFMON suffice. No vmlinux.h: the few kernel structs are declared below with the
+ * fields that are used, and libbpf relocates them against the running kernel's BTF.
+ *
+ * Every event leaves by exactly one way, and each way has a counter: user space proves by their sum that it missed
+ * nothing. Both tracepoints run under cgroup_mutex (kernel/cgroup/cgroup.c), so a CPU's scratch is never shared.
+ */
+#include <linux/types.h>
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "GPL"; /* bpf_probe_read_kernel_str is for GPL-compatible programs only */
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct kernfs_node {
+	const char *name;
+	__u64 id; /* a plain u64 since 5.5: 67c0496e87d1 ("kernfs: convert kernfs_node->id to u64") */
+};
+struct cgroup_root {
+	int hierarchy_id; /* 0 is version 2 */
+};
+struct cgroup;
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+struct cgroup {
+	struct cgroup_subsys_state self;
+	int level;
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+};
+#pragma clang attribute pop
+
+#define SCHEMA 1
+#define PATH_MAX_BYTES 1024 /* TRACE_CGROUP_PATH_LEN: the tracepoint itself cuts there, at the tail */
+#define LEAF_MAX_BYTES 256 /* NAME_MAX and its NUL */
+#define MAX_ANCESTORS 16
+#define FLAG_PATH_CUT 1
+#define FLAG_ANCESTORS_CUT 2
+
+enum kind { START = 1, END = 2 };
+
+/* Decoded by collect/wire.py; a change of anything here is a new SCHEMA. */
+struct header {
+	__u16 schema;
+	__u8 kind;
+	__u8 flags;
+	__u32 attach;
+	__u64 cgroup_id;
+	__u64 boot_ns;
+	__u32 hierarchy;
+	__u32 level;
+	__u16 path_bytes; /* then padded to 8 */
+	__u16 ancestors; /* u64 each, the parent first */
+	__u16 leaf_bytes; /* 0 unless the path was cut */
+	__u16 reserved;
+};
+
+struct scratch {
+	struct header header;
+	char body[PATH_MAX_BYTES + 8 * MAX_ANCESTORS + LEAF_MAX_BYTES];
+	char leaf[LEAF_MAX_BYTES + 8]; /* a suffix is compared at a masked offset */
+};
+
+/* Ways out, in the order of collect/wire.py. */
+struct ways {
+	__u64 seen;
+	__u64 other_hierarchy;
+	__u64 never_a_container;
+	__u64 throttled;
+	__u64 quiet;
+	__u64 submitted;
+	__u64 lost;
+};
+
+struct control {
+	__u32 hierarchy; /* the one that is followed */
+	__u32 attach; /* number of this attach, in each record */
+	__u64 quiet_at_ns; /* boot time after which nobody reads any more */
+	__u64 window_ns; /* the limit below a known root is for each window of this length */
+	__u64 limit;
+};
+
+struct budget {
+	__u64 window_start_ns;
+	__u64 starts;
+	__u64 ends;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20); /* set by user space before loading */
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2); /* mkdir, rmdir */
+	__type(key, __u32);
+	__type(value, struct ways);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct control);
+} control SEC(".maps");
+
+/* The outermost container roots that user space knows, by cgroup id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct budget);
+} roots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+/* BPF has no memcmp. A bounded loop, which the verifier follows since 5.3. */
+static __always_inline bool same(const char *text, const char *other, __u32 bytes)
+{
+	__u32 i;
+
+	for (i = 0; i < bytes; i++)
+		if (text[i] != other[i])
+			return false;
+	return true;
+}
+
+#define begins_with(text, prefix) same(text, prefix, sizeof(prefix) - 1)
+
+/* `bytes` is the length of `leaf`; the mask tells the verifier that the suffix lies within the buffer. */
+#define ends_with(leaf, bytes, suffix)                                                                  \
+	((bytes) >= sizeof(suffix) - 1 &&                                                               \
+	 same((leaf) + (((bytes) - (sizeof(suffix) - 1)) & (LEAF_MAX_BYTES - 1)), suffix, sizeof(suffix) - 1))
+
+/*
+ * What no runtime ever makes a container's root of. Anything that could be one is decided in user space: a container
+ * that somebody named `x.slice` must not vanish here, hence the first components.
+ */
+static __always_inline bool never_a_container(const char *path, const char *leaf, __u32 leaf_bytes)
+{
+	if (begins_with(leaf, "crio-conmon-") || begins_with(leaf, "libpod-conmon-"))
+		return true;
+	if (!begins_with(path, "/system.slice/") && !begins_with(path, "/user.slice/") &&
+	    !begins_with(path, "/init.scope/") && !begins_with(path, "/kubepods.slice/"))
+		return false;
+	if (ends_with(leaf, leaf_bytes, ".slice") || ends_with(leaf, leaf_bytes, ".mount"))
+		return true;
+	return ends_with(leaf, leaf_bytes, ".service") && !begins_with(leaf, "systemd-nspawn@");
+}
+
+/* One container may not drown the others out: a fixed window for everything below one outermost root. */
+static __always_inline bool over_budget(struct budget *budget, const struct control *ctl, enum kind kind, __u64 now)
+{
+	if (now - budget->window_start_ns > ctl->window_ns) {
+		budget->window_start_ns = now;
+		budget->starts = 0;
+		budget->ends = 0;
+	}
+	if (kind == START)
+		return __sync_fetch_and_add(&budget->starts, 1) >= ctl->limit;
+	return __sync_fetch_and_add(&budget->ends, 1) >= ctl->limit;
+}
+
+static __always_inline int tell(struct cgroup *cgrp, const char *path, enum kind kind)
+{
+	__u32 zero = 0, which = kind - 1;
+	struct ways *ways = bpf_map_lookup_elem(&counters, &which);
+	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &zero);
+	struct cgroup_subsys_state *css;
+	struct budget *outermost = 0;
+	__u32 hierarchy, at, n;
+	long path_bytes, leaf_bytes;
+	__u64 now;
+
+	if (!ways || !ctl || !scratch)
+		return 0; /* cannot be: array maps always have their entries */
+	ways->seen++;
+
+	hierarchy = cgrp->root->hierarchy_id;
+	if (hierarchy != ctl->hierarchy) {
+		ways->other_hierarchy++;
+		return 0;
+	}
+	now = bpf_ktime_get_boot_ns();
+	if (now > ctl->quiet_at_ns) {
+		ways->quiet++;
+		return 0;
+	}
+
+	path_bytes = bpf_probe_read_kernel_str(scratch->body, PATH_MAX_BYTES, path);
+	leaf_bytes = bpf_probe_read_kernel_str(scratch->leaf, LEAF_MAX_BYTES, cgrp->kn->name);
+	/* Both count their NUL; an unreadable text is an empty one. */
+	path_bytes = path_bytes > 0 ? path_bytes - 1 : 0;
+	leaf_bytes = leaf_bytes > 0 ? leaf_bytes - 1 : 0;
+	if (never_a_container(scratch->body, scratch->leaf, leaf_bytes)) {
+		ways->never_a_container++;
+		return 0;
+	}
+
+	scratch->header.schema = SCHEMA;
+	scratch->header.kind = kind;
+	scratch->header.flags = 0;
+	scratch->header.attach = ctl->attach;
+	scratch->header.cgroup_id = cgrp->kn->id;
+	scratch->header.boot_ns = now;
+	scratch->header.hierarchy = hierarchy;
+	scratch->header.level = cgrp->level;
+	scratch->header.path_bytes = path_bytes;
+	scratch->header.leaf_bytes = 0;
+	scratch->header.reserved = 0;
+
+	at = ((__u32)path_bytes + 7) & (2 * PATH_MAX_BYTES - 8);
+	css = cgrp->self.parent;
+	for (n = 0; n < MAX_ANCESTORS && css; n++) {
+		__u64 id = css->cgroup->kn->id;
+		struct budget *known = bpf_map_lookup_elem(&roots, &id);
+
+		if (known)
+			outermost = known;
+		if (at > PATH_MAX_BYTES + 8 * (MAX_ANCESTORS - 1))
+			break; /* cannot be; says so to the verifier */
+		*(__u64 *)(scratch->body + at) = id;
+		at += 8;
+		css = css->parent;
+	}
+	scratch->header.ancestors = n;
+	if (css)
+		scratch->header.flags |= FLAG_ANCESTORS_CUT;
+	if (outermost && over_budget(outermost, ctl, kind, now)) {
+		ways->throttled++;
+		return 0;
+	}
+
+	if (path_bytes >= PATH_MAX_BYTES - 1) {
+		scratch->header.flags |= FLAG_PATH_CUT;
+		scratch->header.leaf_bytes = leaf_bytes;
+		if (at > PATH_MAX_BYTES + 8 * MAX_ANCESTORS)
+			return 0; /* cannot be; says so to the verifier */
+		bpf_probe_read_kernel_str(scratch->body + at, LEAF_MAX_BYTES, cgrp->kn->name);
+		at += (__u32)leaf_bytes & (LEAF_MAX_BYTES - 1);
+	}
+	at += sizeof(struct header);
+	if (at > sizeof(struct header) + sizeof(scratch->body))
+		at = sizeof(struct header) + sizeof(scratch->body);
+	if (bpf_ringbuf_output(&events, scratch, at, 0))
+		ways->lost++;
+	else
+		ways->submitted++;
+	return 0;
+}
+
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(cgroup_made, struct cgroup *cgrp, const char *path)
+{
+	return tell(cgrp, path, START);
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(cgroup_removed, struct cgroup *cgrp, const char *path)
+{
+	return tell(cgrp, path, END);
+}
