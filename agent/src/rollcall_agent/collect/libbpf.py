@@ -9,7 +9,9 @@ from __future__ import annotations
 import ctypes
 import os
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from rollcall_agent.collect.problem import CollectorProblem
 
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
 _BPF_ANY = 0
 _BPF_TAG_BYTES = 8
 _LOG_LINES = 30
+_INFO = 1  # enum libbpf_print_level
 
+_MAPS_OF_A_PROGRAM = 64
+
+_Info = TypeVar("_Info", bound=ctypes.Structure)
 _PRINT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 
 
@@ -86,6 +92,28 @@ class _LinkInfo(ctypes.Structure):
     _fields_ = [("type", ctypes.c_uint32), ("id", ctypes.c_uint32), ("prog_id", ctypes.c_uint32)]
 
 
+class Program(Struct, frozen=True, kw_only=True):
+    """What the kernel says of a loaded program; `tag` is the hash of its instructions."""
+
+    id: int
+    tag: str
+    name: str
+    maps: frozenset[int]
+    recursion_misses: int
+    verified_instructions: int
+
+
+class Map(Struct, frozen=True, kw_only=True):
+    """What the kernel says of a map; `max_entries` is bytes for a ring buffer."""
+
+    id: int
+    type: int
+    key_size: int
+    value_size: int
+    max_entries: int
+    name: str
+
+
 class Libbpf:
     """libbpf, loaded. Its own messages are kept, for the verifier's last words.
 
@@ -98,7 +126,9 @@ class Libbpf:
             lib = ctypes.CDLL("libbpf.so.1", use_errno=True)
         except OSError as error:
             raise CollectorProblem(
-                "libbpf.so.1 is not installed.", "Install the package libbpf1 (Debian, Ubuntu) or libbpf (Fedora).", detail=str(error)
+                "libbpf.so.1 is not installed.",
+                "Install the package libbpf1 (Debian, Ubuntu) or libbpf (Fedora).",
+                detail=str(error),
             ) from error
         self._lib = lib
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
@@ -118,13 +148,13 @@ class Libbpf:
             ("bpf_map__fd", number, [pointer]),
             ("bpf_map__pin", number, [pointer, text]),
             ("bpf_program__fd", number, [pointer]),
+            ("bpf_program__pin", number, [pointer, text]),
             ("bpf_program__attach", pointer, [pointer]),
             ("bpf_link__fd", number, [pointer]),
             ("bpf_link__pin", number, [pointer, text]),
             ("bpf_link__destroy", number, [pointer]),
             ("bpf_obj_get", number, [text]),
             ("bpf_obj_get_info_by_fd", number, [number, pointer, ctypes.POINTER(ctypes.c_uint32)]),
-            ("bpf_prog_get_fd_by_id", number, [ctypes.c_uint32]),
             ("bpf_map_lookup_elem", number, [number, text, pointer]),
             ("bpf_map_update_elem", number, [number, text, text, ctypes.c_uint64]),
             ("bpf_map_delete_elem", number, [number, text]),
@@ -133,7 +163,9 @@ class Libbpf:
             function = getattr(lib, name)
             function.restype, function.argtypes = result, arguments
 
-    def _keep(self, _level: int, template: bytes, arguments: int) -> int:
+    def _keep(self, level: int, template: bytes, arguments: int) -> int:
+        if level > _INFO:
+            return 0
         buffer = ctypes.create_string_buffer(1 << 16)
         self._libc.vsnprintf(buffer, len(buffer), template, arguments)
         self._log.extend(buffer.value.decode(errors="replace").rstrip().splitlines())
@@ -186,27 +218,40 @@ class Libbpf:
         """Delete an entry, if it is there."""
         self._lib.bpf_map_delete_elem(fd, key)
 
-    def program_info(self, fd: int) -> tuple[str, int, int]:
-        """Return (tag, recursion misses, verified instructions) of a program."""
-        info = self._info(fd, _ProgramInfo())
-        return bytes(info.tag).hex(), info.recursion_misses, info.verified_insns
+    def program(self, fd: int) -> Program:
+        """Describe a program."""
+        ids = (ctypes.c_uint32 * _MAPS_OF_A_PROGRAM)()
+        info = _ProgramInfo(nr_map_ids=_MAPS_OF_A_PROGRAM, map_ids=ctypes.addressof(ids))
+        self._info(fd, info)
+        return Program(
+            id=info.id,
+            tag=bytes(info.tag).hex(),
+            name=info.name.decode(errors="replace"),
+            maps=frozenset(ids[: info.nr_map_ids]),
+            recursion_misses=info.recursion_misses,
+            verified_instructions=info.verified_insns,
+        )
 
-    def program_of_link(self, fd: int) -> int:
-        """Return a descriptor of the program behind a link. Raises OSError (needs CAP_SYS_ADMIN)."""
-        return _check(self._lib.bpf_prog_get_fd_by_id(self._info(fd, _LinkInfo()).prog_id), "can't open the link's program")
+    def program_id_of_link(self, fd: int) -> int:
+        """Return the id of the program that a link attaches."""
+        return int(self._info(fd, _LinkInfo()).prog_id)
 
-    def map_shape(self, fd: int) -> tuple[int, int, int, str]:
-        """Return (type, key size, value size, name) of a map."""
+    def map(self, fd: int) -> Map:
+        """Describe a map."""
         info = self._info(fd, _MapInfo())
-        return info.type, info.key_size, info.value_size, info.name.decode(errors="replace")
+        return Map(
+            id=info.id,
+            type=info.type,
+            key_size=info.key_size,
+            value_size=info.value_size,
+            max_entries=info.max_entries,
+            name=info.name.decode(errors="replace"),
+        )
 
-    def map_entries(self, fd: int) -> int:
-        """Return the size of a map: bytes of a ring buffer, else entries."""
-        return int(self._info(fd, _MapInfo()).max_entries)
-
-    def _info[T: ctypes.Structure](self, fd: int, info: T) -> T:
+    def _info(self, fd: int, info: _Info) -> _Info:
         size = ctypes.c_uint32(ctypes.sizeof(info))
-        _check(self._lib.bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(size)), "can't ask for an object's information")
+        result = self._lib.bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(size))
+        _check(result, "can't ask for an object's information")
         return info
 
 
@@ -248,6 +293,10 @@ class Object:
     def pin_map(self, name: str, path: Path) -> None:
         """Pin a map in a bpffs. Raises OSError."""
         _check(self._lib.bpf_map__pin(self.map_handle(name), os.fsencode(path)), f"can't pin map {name} at {path}")
+
+    def pin_program(self, name: str, path: Path) -> None:
+        """Pin a program in a bpffs. Raises OSError."""
+        _check(self._lib.bpf_program__pin(self._program(name), os.fsencode(path)), f"can't pin {name} at {path}")
 
     def pin_link(self, link: int, path: Path) -> None:
         """Pin a link in a bpffs: it outlives this process. Raises OSError."""
