@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _STEP_NS: Final = 1_000_000
 """A smaller change of the difference is the clock being slewed, and only moves the newest sample."""
 
 _SAMPLES: Final = 64
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class WallClock:
@@ -46,14 +44,3 @@ class WallClock:
                 break
             offset = later
         return boot_ns + offset
-
-
-def rfc3339(wall_ns: int) -> str:
-    """Write a wall time, ns, as RFC 3339 in UTC with microseconds, the form of Kubernetes' MicroTime."""
-    moment = _EPOCH + timedelta(microseconds=wall_ns // 1000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def nanoseconds(text: str) -> int:
-    """Undo `rfc3339`, to the microsecond that it kept."""
-    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1) * 1000
