@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 Sha256 = Annotated[str, Meta(pattern=r"^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")]
 
@@ -53,26 +53,26 @@ class Model(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tru
     """The base of all parts of a record: immutable, named in camelCase, silent about what is absent."""
 
 
-class Runtime(Model):
+class Runtime(Model, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="Name that the runtime's own API gives; the path's hint where no API answered.")] = ""
     version: Annotated[str | None, Meta(description="Version that the runtime's own API gives.")] = None
 
 
-class Reference(Model):
+class Reference(Model, frozen=True, kw_only=True):
     registry: Annotated[str, Meta(description="Host, lower case, without `:443`.")]
     repository: Annotated[str, Meta(description="Path below the host; `library/` added on Docker Hub.")]
     tag: Annotated[str | None, Meta(description="Tag; `latest` where neither tag nor digest was asked for.")] = None
     digest: Annotated[Sha256 | None, Meta(description="Digest that was asked for. What really ran is in `digests`.")] = None
 
 
-class ImageDigest(Model):
+class ImageDigest(Model, frozen=True, kw_only=True):
     digest: Annotated[Sha256, Meta(description="`sha256:…` or `sha512:…`.")]
     kind: Annotated[DigestKind, Meta(description="What it is the digest of.")]
     source: Annotated[str, Meta(description="Which answer named it, for example `cri.imageStatus`.")]
     repository: Annotated[str | None, Meta(description="`host/path` that it was found under.")] = None
 
 
-class Image(Model):
+class Image(Model, frozen=True, kw_only=True):
     requested: Annotated[str | None, Meta(description="Reference as it was asked for, verbatim.")] = None
     requested_source: Annotated[str | None, Meta(description="Which answer named it.")] = None
     reference: Annotated[Reference | None, Meta(description="The same, normalised; absent where it is no reference.")] = None
@@ -83,14 +83,14 @@ class Image(Model):
     reason: Annotated[str | None, Meta(description="Why the digest is ambiguous, unverifiable or unknown.")] = None
 
 
-class Container(Model):
+class Container(Model, frozen=True, kw_only=True):
     name: Annotated[str | None, Meta(description="Name of the container within its pod, or of its own.")] = None
     attempt: Annotated[int | None, Meta(description="How many times the kubelet started it before.")] = None
     labels: Annotated[dict[str, str], Meta(description="Labels of the container, bounded.")] = {}
     labels_truncated: Annotated[bool, Meta(description="True where labels were left out or cut.")] = False
 
 
-class Pod(Model):
+class Pod(Model, frozen=True, kw_only=True):
     name: Annotated[str | None, Meta(description="Name of the pod.")] = None
     namespace: Annotated[str | None, Meta(description="Namespace of the pod.")] = None
     uid: Annotated[str | None, Meta(description="UID of the pod; 32 hex digits for a static pod.")] = None
@@ -100,7 +100,7 @@ class Pod(Model):
     labels_truncated: Annotated[bool, Meta(description="True where labels were left out or cut.")] = False
 
 
-class Cgroup(Model):
+class Cgroup(Model, frozen=True, kw_only=True):
     id: Annotated[int, Meta(description="Inode of the directory; 0 where none was left to look at.")] = 0
     path: Annotated[str | None, Meta(description="Absolute in its hierarchy, escaped where it is not plain text.")] = None
     path_truncated: Annotated[bool, Meta(description="True where the kernel cut the path at 1024 bytes.")] = False
@@ -108,35 +108,35 @@ class Cgroup(Model):
     hierarchy: Annotated[int, Meta(description="Id of the hierarchy that is followed; 0 is version 2.")] = 0
 
 
-class Node(Model):
+class Node(Model, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="Name of the node.")]
-    boot_id: Annotated[str, Meta(name="bootID", description="Boot id of the kernel.")]
+    boot_id: Annotated[str, Meta(description="Boot id of the kernel.")] = field(name="bootID")
 
 
-class Spool(Model):
+class Spool(Model, frozen=True, kw_only=True):
     epoch: Annotated[str, Meta(description="Random name of the journal, made with its file.")]
     sequence: Annotated[int, Meta(description="Number in that epoch, in order of writing; a gap is visible.")]
 
 
-class Limit(Model):
+class Limit(Model, frozen=True, kw_only=True):
     """One resource: exactly one of a limit, unlimited, or unknown (neither)."""
 
     limit: Annotated[int | None, Meta(description="Memory: bytes. CPU: thousandths of a core.")] = None
     unlimited: Annotated[bool, Meta(description="True where it is known that no limit was set.")] = False
 
 
-class Resources(Model):
+class Resources(Model, frozen=True, kw_only=True):
     memory: Annotated[Limit, Meta(description="Memory limit at creation.")] = Limit()
     cpu: Annotated[Limit, Meta(description="CPU limit at creation.")] = Limit()
     source: Annotated[str | None, Meta(description="Which answer named them: the runtime's or the cgroup's.")] = None
 
 
-class Ended(Model):
+class Ended(Model, frozen=True, kw_only=True):
     at: Annotated[str, Meta(description="RFC 3339, microseconds, UTC.")]
     source: Annotated[TimeSource, Meta(description="Who saw the end.")]
 
 
-class ContainerCreate(Model):
+class ContainerCreate(Model, frozen=True, kw_only=True):
     """One start of one container."""
 
     identity: Annotated[str, Meta(description="26 base32 digits over boot id, container id and cgroup id; one a start.")]
