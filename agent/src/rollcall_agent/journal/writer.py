@@ -1,0 +1,418 @@
+"""The journal as its one writer has it: every change inside a transaction, every count with the rows it counts."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from msgspec.structs import replace
+
+from rollcall.record import ContainerCreate, TimeSource
+from rollcall_agent.collect.event import KernelLedger
+from rollcall_agent.journal import attaches, file, room
+from rollcall_agent.journal.file import JournalError
+from rollcall_agent.journal.reader import DEFAULT_PATH, Reader, Value
+from rollcall_agent.journal.start import Start, State, columns, pack, signed
+
+MAX_BYTES = 64 << 20
+"""How large a journal may become, unless said: its file and its log together."""
+
+IN_HAND = 64
+"""How many starts may be handed to a sink and not settled."""
+
+Count = Literal["read", "listed", "not_a_root", "foreign", "nested", "end_read"]
+"""What its caller counts; `duplicate`, `dropped`, `end_matched` and `end_unmatched` the journal counts itself."""
+
+_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+
+_SECOND = 1_000_000_000
+
+_INSERT = """
+INSERT INTO starts (identity, container_id, runtime, namespace, pod_uid, nested_below, maker_has_api, sandbox, boot_id,
+    cgroup_id, hierarchy, origin, read_ns, attach, path, path_cut, leaf, boot_ns, ctime_ns, ctime_source, started_ns,
+    finished_ns)
+VALUES (:identity, :container_id, :runtime, :namespace, :pod_uid, :nested_below, :maker_has_api, :sandbox, :boot_id,
+    :cgroup_id, :hierarchy, :origin, :read_ns, :attach, :path, :path_cut, :leaf, :boot_ns, :ctime_ns, :ctime_source,
+    :started_ns, :finished_ns)
+ON CONFLICT (identity) DO NOTHING
+"""
+
+_Tally = Counter[tuple[str, str | int]]
+"""Counts by name and reason, or by name and row of the attach."""
+
+
+class NotCommittedError(Exception):
+    """A transaction could not be made durable, and nothing of it is in the journal: `reason` disk_full or disk_error.
+
+    Run the same changes again later, or give the starts of it up with `Journal.forfeit`.
+    """
+
+    def __init__(self, reason: str, error: sqlite3.Error, tally: _Tally, starts: int) -> None:
+        super().__init__(f"the journal can't be written ({reason}): {error}; free some space where it lies")
+        self.reason = reason
+        self.tally = tally
+        self.starts = starts
+
+
+class JournalCorruptError(Exception):
+    """The file was found damaged while in use, and nothing of this transaction is in it: call `Journal.renew`."""
+
+
+class Journal(Reader):
+    """The journal, opened for writing; used from one thread. Nothing may be awaited inside a transaction.
+
+    Every method that changes something must be called inside `with journal.transaction():` and raises RuntimeError
+    elsewhere. Whatever meets a damaged file raises JournalCorruptError.
+    """
+
+    def __init__(self, path: Path, held: int, *, boot_id: str, max_bytes: int, now: Callable[[], int]) -> None:
+        """Open the file behind a lock that is held; `open_journal` does both."""
+        self.path = path
+        self.boot_id = boot_id
+        self.set_aside: Path | None = None
+        """Where a damaged journal was put when this one was opened or renewed."""
+        self._lock = held
+        self._max_bytes = max_bytes
+        self._now = now
+        self._held: _Tally = Counter()
+        self._tally: _Tally = Counter()
+        self._added = 0
+        self._pending = 0
+        self._attaches: dict[int, int] = {}
+        self._stored: dict[int, int] = {}
+        self._full = False
+        super().__init__(self._connect())
+        self._begin_anew()
+
+    def close(self) -> None:
+        """Close the file in order, then let the next writer in."""
+        super().close()
+        os.close(self._lock)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit all that is changed inside, durably, with the counts of it; or nothing of it, where anything raises.
+
+        Raises NotCommittedError where the disk is full or fails, JournalCorruptError where the file is damaged.
+        """
+        pending, stored = self._pending, dict(self._stored)
+        self._tally, self._added = Counter(), 0
+        before = self._connection.total_changes
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._flush()
+            if self._connection.total_changes != before:
+                self._connection.execute("UPDATE journal SET durable_ns = ?", (self._now(),))
+            self._connection.execute("COMMIT")
+            self._held.clear()
+        except BaseException as error:
+            self._pending, self._stored = pending, stored
+            with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                self._translate(error)
+            raise
+
+    def forfeit(self, failure: NotCommittedError) -> None:
+        """Give up the starts of a failed transaction: they count as dropped, for its reason.
+
+        The counts are kept in memory and become durable with the next transaction that succeeds.
+        """
+        self._held.update(failure.tally)
+        if failure.starts:
+            self._held["dropped", failure.reason] += failure.starts
+
+    def renew(self) -> None:
+        """Set a damaged file aside and begin a new epoch. Rows, attaches and counts of the old one are gone with it."""
+        super().close()
+        self._held.clear()
+        self._connection = self._renewed()
+        self._begin_anew()
+
+    def count(self, name: Count, n: int = 1, *, reason: str = "", attach: int | None = None) -> None:
+        """Count what has no row. `read` and `end_read` need the number of an open attach, `not_a_root` a reason.
+
+        Every start and end that comes in is counted once as `read`, `listed` or `end_read`; where it goes is counted
+        here too, or by `add` or `end`.
+        """
+        self._inside()
+        if name in {"read", "end_read"}:
+            self._tally[name, self._attach(attach)] += n
+        else:
+            self._tally[name, reason] += n
+
+    def add(self, start: Start) -> int | None:
+        """Write a start down as pending and give its row. None where it got none, and is counted here.
+
+        That is a `duplicate`, whose identity is known, or `dropped` for `overflow`, where the journal is full of what
+        is not settled or still lives.
+        """
+        self._inside()
+        if not self._has_room():
+            known = self._value("SELECT 1 FROM starts WHERE identity = ?", start.identity)
+            self._tally[("duplicate", "") if known else ("dropped", "overflow")] += 1
+            return None
+        made = self._connection.execute(_INSERT, columns(start))
+        if made.rowcount == 0:
+            self._tally["duplicate", ""] += 1
+            return None
+        self._pending += 1
+        self._added += 1
+        return made.lastrowid
+
+    def resolve(
+        self, row: int, record: ContainerCreate, *, started_ns: int | None = None, finished_ns: int | None = None
+    ) -> None:
+        """Answer a pending start: it is ready for a sink. Raises ValueError where it is not pending."""
+        self._move(
+            "UPDATE starts SET state = 'ready', record = ?, resolution = ?, started_ns = coalesce(?, started_ns), "
+            "finished_ns = coalesce(?, finished_ns) WHERE id = ? AND state = 'pending'",
+            (pack(record), record.resolution, started_ns, finished_ns, row),
+        )
+        self._pending -= 1
+
+    def resolve_sandbox(self, row: int) -> None:
+        """Answer a pending start: a pod's sandbox that nobody asked for. Raises ValueError where it is not pending."""
+        self._move("UPDATE starts SET state = 'sandbox', sandbox = 1 WHERE id = ? AND state = 'pending'", (row,))
+        self._pending -= 1
+
+    def late(self, row: int, record: ContainerCreate) -> bool:
+        """Give a start that was answered as unresolved its late answer; it is counted once, as before.
+
+        A written one is ready again, revised. One that no sink has yet gets the new record in place of the first.
+        False while a sink holds it: offer it again after `settle`. Raises ValueError in any other state.
+        """
+        self._inside()
+        start = self.get(row)
+        if start is None or start.state not in {State.READY, State.WRITTEN}:
+            raise ValueError(f"row {row}: has no answer that a late one could supersede")
+        if start.state is State.READY and start.sequence is not None:
+            return False
+        self._connection.execute(
+            "UPDATE starts SET revision = CASE state WHEN 'written' THEN 'late' ELSE revision END, state = 'ready', "
+            "sequence = NULL, record = ?, resolution = ? WHERE id = ?",
+            (pack(record), record.resolution, row),
+        )
+        return True
+
+    def next_ready(self, limit: int = IN_HAND) -> list[Start]:
+        """Hand the oldest ready starts to a sink: each gets its sequence. At most 64 are unsettled at any time."""
+        self._inside()
+        in_hand = self._value("SELECT count(*) FROM starts WHERE state = 'ready' AND sequence IS NOT NULL")
+        starts = self._starts(
+            "SELECT * FROM starts WHERE state = 'ready' AND sequence IS NULL ORDER BY id LIMIT ?",
+            max(0, min(limit, IN_HAND - in_hand)),
+        )
+        if not starts:
+            return []
+        last = self._value("SELECT sequence FROM journal")
+        handed = [replace(start, sequence=last + place) for place, start in enumerate(starts, 1)]
+        self._connection.executemany(
+            "UPDATE starts SET sequence = ? WHERE id = ?", [(start.sequence, start.row) for start in handed]
+        )
+        self._connection.execute("UPDATE journal SET sequence = ?", (handed[-1].sequence,))
+        return handed
+
+    def settle(self, rows: Sequence[int]) -> None:
+        """Note that a sink has these, which it was handed. Raises ValueError where one was not in its hands."""
+        for row in rows:
+            self._move(
+                "UPDATE starts SET state = 'written' WHERE id = ? AND state = 'ready' AND sequence IS NOT NULL", (row,)
+            )
+        self._full = False
+
+    def drop(self, row: int, reason: str) -> None:
+        """Give up a start that is pending or ready. A revised one stays written, as its first answer was.
+
+        Raises ValueError in any other state.
+        """
+        self._inside()
+        start = self.get(row)
+        self._move(
+            "UPDATE starts SET state = CASE revision WHEN 'late' THEN 'written' ELSE 'dropped' END, drop_reason = ? "
+            "WHERE id = ? AND state IN ('pending', 'ready')",
+            (reason, row),
+        )
+        self._pending -= start is not None and start.state is State.PENDING
+        self._full = False
+
+    def end(self, cgroup_id: int, hierarchy: int, at_ns: int, source: TimeSource) -> bool:
+        """Note the end of the newest start in a cgroup of this boot, in any state; the first end that is told stays.
+
+        Counts `end_matched`, or `end_unmatched` and returns False where no start had that cgroup.
+        """
+        self._inside()
+        newest = self._value(
+            "SELECT id FROM starts WHERE cgroup_id = ? AND hierarchy = ? AND boot_id = ? ORDER BY id DESC LIMIT 1",
+            signed(cgroup_id),
+            hierarchy,
+            self.boot_id,
+        )
+        matched = newest is not None and cgroup_id != 0
+        self._tally["end_matched" if matched else "end_unmatched", ""] += 1
+        if matched:
+            self.end_row(newest, at_ns, source)
+        return matched
+
+    def end_row(self, row: int, at_ns: int, source: TimeSource) -> None:
+        """Note the end of a start that a listing told of; the first end that is told stays."""
+        self._inside()
+        self._connection.execute(
+            "UPDATE starts SET ended_ns = ?, ended_source = ? WHERE id = ? AND ended_ns IS NULL", (at_ns, source, row)
+        )
+        self._full = False
+
+    def forget_unknown(self, known_ids: Collection[str], older_than_ns: int) -> int:
+        """Retire settled starts that ended before a wall-clock time and whose id no runtime knows any more.
+
+        `known_ids` are those of all runtimes' listings. At most 1,000 at once; returns how many.
+        """
+        self._inside()
+        self._full = False
+        return room.forget_unknown(self._connection, self.boot_id, known_ids, older_than_ns)
+
+    def open_attach(self, collector: str, attach: int, hierarchy: int, at_ns: int, *, taken_over: bool = False) -> None:
+        """Open the kernel's row of an attach; `taken_over` says that a pinned one is read on."""
+        self._inside()
+        self._attaches[attach] = attaches.open_attach(
+            self._connection, self.boot_id, (collector, attach, hierarchy), at_ns, taken_over=taken_over
+        )
+
+    def update_attach(self, ledger: KernelLedger) -> None:
+        """Store the kernel's counters of an open attach, at most once a second."""
+        self._inside()
+        now = self._now()
+        if not 0 <= now - self._stored.get(ledger.attach, 0) < _SECOND:
+            attaches.store(self._connection, self._attach(ledger.attach), ledger)
+            self._stored[ledger.attach] = now
+
+    def close_attach(self, ledger: KernelLedger, at_ns: int) -> None:
+        """Store the last counters of an attach that this process read to its end, and close it."""
+        self._inside()
+        row = self._attach(ledger.attach)
+        attaches.store(self._connection, row, ledger)
+        self._flush()
+        attaches.close_attach(self._connection, row, at_ns)
+
+    def close_lost_attaches(self, at_ns: int) -> int:
+        """Close all attaches of earlier processes that nobody took over, and name the one gap since the last commit.
+
+        To be called once, after this process has attached. Returns how many there were.
+        """
+        self._inside()
+        lost = attaches.close_orphans(self._connection, at_ns, set(self._attaches.values()))
+        if lost:
+            self.gap(self.newest_durable_ns, at_ns, "attach_lost", None)
+        return len(lost)
+
+    def gap(self, from_ns: int, to_ns: int, reason: str, bound: int | None) -> None:
+        """Name a time in which starts may have been missed, and at most how many (None: nobody knows)."""
+        self._inside()
+        attaches.add_gap(self._connection, from_ns, to_ns, reason, bound)
+
+    def next_attach_number(self) -> int:
+        """Give a number that no attach in this journal has had."""
+        return int(self._value("SELECT coalesce(max(number), 0) + 1 FROM attaches"))
+
+    @property
+    def size_bytes(self) -> int:
+        """What the file and its log take on disk."""
+        return sum(
+            part.stat().st_size for part in (self.path, self.path.with_name(self.path.name + "-wal")) if part.exists()
+        )
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            return file.connect(self.path, self._max_bytes, self._now())
+        except sqlite3.Error as error:
+            if file.is_corrupt(error):
+                return self._renewed()
+            raise JournalError(
+                f"{self.path}: can't be opened: {error}; is its disk full, or not to be written?"
+            ) from error
+
+    def _renewed(self) -> sqlite3.Connection:
+        now = self._now()
+        self.set_aside = file.set_aside(self.path, now)
+        connection = file.connect(self.path, self._max_bytes, now)
+        attaches.add_gap(connection, 0, now, "journal_corrupt", None)
+        return connection
+
+    def _begin_anew(self) -> None:
+        self._attaches.clear()
+        self._stored.clear()
+        self._pending = self._value("SELECT count(*) FROM starts WHERE state = 'pending'")
+        self._full = False
+
+    def _has_room(self) -> bool:
+        """Whether another start fits; what is settled makes room for it. An eighth of the size is left to the log."""
+        limit = self._max_bytes - self._max_bytes // 8
+        while not self._full and room.used_bytes(self._connection, self._pending) >= limit:
+            self._full = not room.make_room(self._connection, self.boot_id)
+        return not self._full
+
+    def _flush(self) -> None:
+        for (name, key), n in (self._tally + self._held).items():
+            if name == "read":
+                self._connection.execute("UPDATE attaches SET read = read + ? WHERE id = ?", (n, key))
+            elif name == "end_read":
+                self._connection.execute("UPDATE attaches SET end_read = end_read + ? WHERE id = ?", (n, key))
+            else:
+                self._connection.execute(
+                    "INSERT INTO counters (name, reason, value) VALUES (?, ?, ?) "
+                    "ON CONFLICT (name, reason) DO UPDATE SET value = value + excluded.value",
+                    (name, key, n),
+                )
+
+    def _attach(self, number: int | None) -> int:
+        if number is None or number not in self._attaches:
+            raise ValueError(f"attach {number} is not open in this journal")
+        return self._attaches[number]
+
+    def _move(self, statement: str, arguments: tuple[Value, ...]) -> None:
+        self._inside()
+        if self._connection.execute(statement, arguments).rowcount != 1:
+            raise ValueError(f"no row is in the right state for: {statement.split(' WHERE ', maxsplit=1)[0]}")
+
+    def _inside(self) -> None:
+        if not self._connection.in_transaction:
+            raise RuntimeError("the journal changes inside `with journal.transaction():` alone")
+
+    def _rows(self, statement: str, *arguments: Value) -> list[sqlite3.Row]:
+        try:
+            return super()._rows(statement, *arguments)
+        except sqlite3.Error as error:
+            if file.is_corrupt(error):
+                self._translate(error)
+            raise
+
+    def _translate(self, error: sqlite3.Error) -> None:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if file.is_corrupt(error):
+            raise JournalCorruptError(f"{self.path}: the journal is damaged: {error}") from error
+        if code in _DISK:
+            reason = "disk_full" if code == sqlite3.SQLITE_FULL else "disk_error"
+            raise NotCommittedError(reason, error, self._tally, self._added) from error
+
+
+def open_journal(
+    path: Path = DEFAULT_PATH, *, boot_id: str, max_bytes: int = MAX_BYTES, now: Callable[[], int] = time.time_ns
+) -> Journal:
+    """Open the journal at `path` as its one writer, or make it; `now` gives the wall clock in nanoseconds.
+
+    A damaged file is set aside (`Journal.set_aside`), and a new epoch begins. Raises JournalInUseError,
+    JournalTooNewError, and JournalError where it can't be opened.
+    """
+    held = file.lock(path)
+    try:
+        return Journal(path, held, boot_id=boot_id, max_bytes=max_bytes, now=now)
+    except BaseException:
+        os.close(held)
+        raise
