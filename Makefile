@@ -1,0 +1,85 @@
+# The same commands for people and for CI; `make` alone prints them.
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+PACKAGES := tools/debian-packages
+OBJECT  := agent/src/rollcall_agent/collect/rollcall.bpf.o
+CLANG   ?= clang
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## print this
+	@echo 'Every container that starts on a node answers by name. make …'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: demo
+demo: venv bpf ## a containerd of its own, pods and containers in it, one record each, closed books (root)
+	@PYTHON=$(PYTHON) $(PACKAGES) demo
+	@PYTHONPATH=tests $(BIN)/python -m lab.demo
+
+.PHONY: test
+test: venv bpf ## unit tests, then the tests on a real containerd (root)
+	@PYTHON=$(PYTHON) $(PACKAGES) test
+	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/node
+
+.PHONY: test-newer
+test-newer: bpf ## the unit tests on Python 3.13, where it is found
+	@command -v python3.13 >/dev/null && python3.13 -c '' || { echo 'python3.13 is not here: nothing tested' >&2; exit 1; }
+	@$(MAKE) venv PYTHON=python3.13 VENV=$(VENV)-3.13
+	$(VENV)-3.13/bin/pytest tests/unit
+
+.PHONY: lint
+lint: venv ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: full
+full: venv bpf ## everything, with the long form of each test (root)
+	@PYTHON=$(PYTHON) $(PACKAGES) test
+	$(BIN)/pytest -m '' tests
+
+.PHONY: bench
+bench: venv bpf ## measure on this machine and write docs/benchmarks.md (root)
+	@PYTHON=$(PYTHON) $(PACKAGES) bench
+	@PYTHONPATH=tests $(BIN)/python -m lab.bench
+
+.PHONY: venv
+venv: $(VENV)/.installed ## the virtual environment, from requirements/dev.lock
+
+$(VENV)/.installed: requirements/dev.lock pyproject.toml
+	@PYTHON=$(PYTHON) $(PACKAGES) venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python tools/link_bcc.py
+	@touch $@
+
+.PHONY: bpf
+bpf: $(OBJECT) ## the kernel program, by clang
+
+# linux/types.h wants asm/types.h, which Debian keeps in the folder of the architecture, where -target bpf does not look.
+$(OBJECT): bpf/rollcall.bpf.c bpf/rollcall.h
+	@PYTHON=$(PYTHON) $(PACKAGES) bpf
+	$(CLANG) -O2 -g -target bpf -mcpu=v3 -Wall -Werror -ffile-prefix-map=$(CURDIR)=. \
+	  -idirafter /usr/include/$$(uname -m)-linux-gnu -c $< -o $@
+
+.PHONY: wheel
+wheel: venv bpf ## dist/rollcall-….whl, with the kernel program inside
+	$(BIN)/python -m hatchling build -t wheel
+
+.PHONY: lock
+lock: ## resolve requirements/*.lock anew (needs uv)
+	uv pip compile $(LOCKED) --extra agent pyproject.toml -o requirements/agent.lock
+	uv pip compile $(LOCKED) --extra agent --extra dev pyproject.toml -o requirements/dev.lock
+
+# No addresses: each machine has its own index. Universal: one file for every Python from 3.11 and every architecture.
+LOCKED = --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+
+.PHONY: clean
+clean: ## remove everything that make built
+	rm -rf $(VENV) $(VENV)-3.13 dist $(OBJECT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
