@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -17,9 +17,6 @@ from rollcall_agent.collect.refusal import explain
 from rollcall_agent.collect.ring import RingReader, ring_bytes
 
 OBJECT: Final = Path(__file__).with_name("rollcall.bpf.o")
-QUIET_AFTER_NS: Final = 600 * 10**9
-"""A pinned program that nobody has renewed for this long goes quiet: longer than any restart, shorter than a day."""
-
 _WINDOW_NS: Final = 10 * 10**9
 _LIMIT: Final = 1000
 """Starts in a window below one outermost root: a whole node in a container (kind) boots with about 330 at once."""
@@ -32,12 +29,15 @@ log = structlog.get_logger()
 class CoreCollector:
     """Implements `Collector` with libbpf. Made by `attach`; reads first what older pins still hold.
 
-    `adopted` says that a pinned probe was taken over; `leftovers` names older sets of pins that could not be read.
+    `adopted` says that a pinned probe was taken over; `leftovers` names the sets of pins that could not be read and
+    were removed.
     """
 
     name = "core"
 
-    def __init__(self, libbpf: Libbpf, *, hierarchy: Hierarchy, loaded: Object | None, pinned: pins.Pinned | None) -> None:
+    def __init__(
+        self, libbpf: Libbpf, *, hierarchy: Hierarchy, loaded: Object | None, pinned: pins.Pinned | None
+    ) -> None:
         self._libbpf = libbpf
         self._loaded = loaded
         self._pinned = pinned
@@ -66,17 +66,23 @@ class CoreCollector:
             CollectorProblem: what is missing and what to do.
         """
         libbpf = Libbpf()
-        directory = pins.PinDirectory(pin) if pin is not None else None
-        try:
-            loaded = libbpf.load(OBJECT, max_entries={"events": ring_bytes(ring_size)})
-            self = cls._take_over(libbpf, hierarchy, loaded, directory) if directory else None
-            if self is None:
-                self = cls._attach_new(libbpf, hierarchy, loaded, directory, attach_number)
-        except OSError as error:
-            raise explain(error, libbpf.last_words()) from error
-        self._directory = directory
-        if directory is not None:
-            self._find_older(directory)
+        with ExitStack() as undo:
+            directory = None
+            if pin is not None:
+                directory = pins.PinDirectory(pin)
+                undo.callback(directory.close)
+            try:
+                loaded = libbpf.load(OBJECT, max_entries={"events": ring_bytes(ring_size)})
+                undo.callback(loaded.close)
+                self = cls._take_over(libbpf, hierarchy, loaded, directory) if directory else None
+                if self is None:
+                    self = cls._attach_new(libbpf, hierarchy, loaded, directory, attach_number)
+                self._directory = directory
+                if directory is not None:
+                    self._find_older(directory)
+            except OSError as error:
+                raise explain(error, libbpf.last_words()) from error
+            undo.pop_all()
         return self
 
     @classmethod
@@ -88,7 +94,10 @@ class CoreCollector:
         self.renew()
         links = {name: loaded.attach(name) for name in pins.PROGRAMS}
         if directory is not None:
-            pins.pin(loaded, links, directory.path / pins.set_name(wire.SCHEMA, _tags(libbpf, loaded)))
+            path = directory.path / pins.set_name(wire.SCHEMA, _tags(libbpf, loaded))
+            if path in directory.sets():
+                self._leave(path)
+            pins.pin(loaded, links, path)
         return self
 
     @classmethod
@@ -118,19 +127,24 @@ class CoreCollector:
     def _find_older(self, directory: pins.PinDirectory) -> None:
         """Open the rings of other sets to be drained; the new program is attached already, so nothing falls between."""
         like = {name: self._libbpf.map(fd) for name, fd in self._maps.items()}
-        current = pins.set_name(wire.SCHEMA, {name: self._libbpf.program(fd).tag for name, fd in self._programs.items()})
+        current = pins.set_name(
+            wire.SCHEMA, {name: self._libbpf.program(fd).tag for name, fd in self._programs.items()}
+        )
         for path in directory.sets():
             if path.name == current:
                 continue
-            schema = path.name.removeprefix("v").partition("-")[0]
-            pinned = pins.adopt(self._libbpf, path, like=like, tags=None)
-            if pinned is None or int(schema) not in wire.DECODERS:
-                log.warning("An older probe's ring can't be read; a listing finds what it held.", pins=str(path))
-                self.leftovers.append(path.name)
-                pins.remove(path)
+            known = path.name.startswith(tuple(f"v{schema}-" for schema in wire.DECODERS))
+            pinned = pins.adopt(self._libbpf, path, like=like, tags=None) if known else None
+            if pinned is None:
+                self._leave(path)
                 continue
             ring = RingReader(pinned.maps["events"], self._libbpf.map(pinned.maps["events"]).max_entries)
             self._older.append((pinned, ring))
+
+    def _leave(self, path: Path) -> None:
+        log.warning("A pinned probe is not what it should be; a listing finds what its ring held.", pins=str(path))
+        self.leftovers.append(path.name)
+        pins.remove(path)
 
     def fileno(self) -> int:
         """See `Collector`."""
@@ -165,7 +179,8 @@ class CoreCollector:
     def ledger(self) -> KernelLedger:
         """See `Collector`."""
         mkdirs, rmdirs = (
-            self._libbpf.lookup(self._maps["counters"], which.to_bytes(4, "little"), wire.WAYS_BYTES * self._cpus) or b""
+            self._libbpf.lookup(self._maps["counters"], which.to_bytes(4, "little"), wire.WAYS_BYTES * self._cpus)
+            or b""
             for which in (0, 1)
         )
         return KernelLedger(
@@ -180,7 +195,7 @@ class CoreCollector:
         settings = wire.control(
             hierarchy=self._hierarchy.id,
             attach=self.attach_number,
-            quiet_at_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME) + QUIET_AFTER_NS,
+            quiet_at_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME) + wire.QUIET_AFTER_NS,
             window_ns=_WINDOW_NS,
             limit=_LIMIT,
         )
@@ -233,5 +248,6 @@ def unpin(path: Path) -> list[str]:
         pins.remove(found)
         removed.append(found.name)
     directory.close()
-    os.rmdir(path)
+    with suppress(OSError):  # a bpffs' own root stays
+        path.rmdir()
     return removed

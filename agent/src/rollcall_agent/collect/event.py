@@ -86,7 +86,7 @@ class Collector(Protocol):
         """Let go of all that `read` has returned: it is on disk."""
 
     def position(self) -> int:
-        """Return the producer's position now: all that was submitted before lies below it (bcc: 0, unknown)."""
+        """Return the producer's position now: all that was submitted before lies below it."""
 
     def drained_to(self, position: int) -> bool:
         """Say whether everything below `position` has been read and acknowledged."""

@@ -51,9 +51,10 @@ def _mounts(mountinfo: str) -> list[tuple[Path, str, list[str]]]:
     found = []
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
-        fields, kinds = before.split(), after.split()
-        if len(fields) > 4 and len(kinds) > 2 and fields[3] == "/":  # the hierarchy's own root, not a part of it
-            found.append((Path(fields[4].encode().decode("unicode_escape")), kinds[0], kinds[2].split(",")))
+        _, _, _, root, directory, *_ = before.split()
+        kind, _, options = after.split()[:3]
+        if root == "/":  # the hierarchy's own root, not a part of it
+            found.append((Path(directory.encode().decode("unicode_escape")), kind, options.split(",")))
     return found
 
 

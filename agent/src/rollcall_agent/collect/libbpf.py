@@ -28,6 +28,9 @@ _MAPS_OF_A_PROGRAM = 64
 _Info = TypeVar("_Info", bound=ctypes.Structure)
 _PRINT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 
+# libbpf keeps the pointer, and bcc uses the same library: it must outlive the `Libbpf` that set it.
+_PRINTERS: list[object] = []
+
 
 class _ProgramInfo(ctypes.Structure):
     """struct bpf_prog_info up to and with recursion_misses (since 5.12; older kernels leave the tail zero)."""
@@ -134,9 +137,10 @@ class Libbpf:
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._libc = ctypes.CDLL(None)
         self._libc.vsnprintf.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_void_p]
-        self._print = _PRINT(self._keep)  # libbpf keeps the pointer: it must live as long as the library
+        said = _PRINT(self._keep)
+        _PRINTERS.append(said)
         lib.libbpf_set_print.argtypes = [_PRINT]
-        lib.libbpf_set_print(self._print)
+        lib.libbpf_set_print(said)
         pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
         for name, result, arguments in (
             ("bpf_object__open_file", pointer, [text, pointer]),

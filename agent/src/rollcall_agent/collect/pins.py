@@ -8,6 +8,7 @@ programs and every map's type, sizes and name were compared.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import stat
@@ -44,6 +45,11 @@ class PinDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            if file_system(path if path.exists() else path.parent) != _BPF_FS_MAGIC:
+                raise CollectorProblem(
+                    f"The pin directory {path} is not on a bpffs.",
+                    "Name a directory on one, for example /sys/fs/bpf/rollcall; `mount -t bpf bpf DIR` makes one.",
+                )
             path.mkdir(mode=0o700, exist_ok=True)
             self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -52,7 +58,7 @@ class PinDirectory:
                 "Name a directory on a bpffs whose parent exists; `mount -t bpf bpf DIR` makes one.",
             ) from error
         try:
-            self._refuse_unsafe()
+            refuse_writable_by_others(path)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._lock)
@@ -62,14 +68,6 @@ class PinDirectory:
         except CollectorProblem:
             os.close(self._lock)
             raise
-
-    def _refuse_unsafe(self) -> None:
-        if file_system(self.path) != _BPF_FS_MAGIC:
-            raise CollectorProblem(
-                f"The pin directory {self.path} is not on a bpffs.",
-                "Name a directory on one, for example /sys/fs/bpf/rollcall; `mount -t bpf bpf DIR` makes one.",
-            )
-        refuse_writable_by_others(self.path)
 
     def sets(self) -> list[Path]:
         """Return the sets of pins there, by name."""
@@ -82,8 +80,6 @@ class PinDirectory:
 
 def file_system(path: Path) -> int:
     """Return the magic number of the file system that holds `path` (statfs(2))."""
-    import ctypes
-
     buffer = (ctypes.c_long * 32)()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.statfs(os.fsencode(path), buffer) != 0:
@@ -123,8 +119,8 @@ def pin(loaded: Object, links: dict[str, int], directory: Path) -> None:
 def adopt(libbpf: Libbpf, directory: Path, *, like: dict[str, Map], tags: dict[str, str] | None) -> Pinned | None:
     """Open a set of pins, or return None where it is unfinished or not what it should be.
 
-    `like` are maps of the same names to be compared with (`max_entries` of the ring may differ: it was sized when it was
-    made), `tags` the tags of our programs, None where an older set is only to be drained.
+    `like` are maps of the same names to be compared with (`max_entries` of the ring may differ: it was sized when
+    it was made), `tags` the tags of our programs, None where an older set is only to be drained.
     """
     refuse_writable_by_others(directory)
     maps: dict[str, int] = {}
@@ -137,31 +133,28 @@ def adopt(libbpf: Libbpf, directory: Path, *, like: dict[str, Map], tags: dict[s
             programs[name] = libbpf.open_pinned(directory / name)
             links[name] = libbpf.open_pinned(directory / f"{name}_link")
         used = frozenset[int]()
-        for name in PROGRAMS:
-            program = libbpf.program(programs[name])
-            if libbpf.program_id_of_link(links[name]) != program.id or (tags and program.tag != tags[name]):
-                raise _NotOursError
-            used |= program.maps
-        for name, fd in maps.items():
-            found, ours = libbpf.map(fd), like[name]
-            if found.id not in used or _shape(found) != _shape(ours):
-                raise _NotOursError
-    except (_NotOursError, OSError):
-        for fd in (*maps.values(), *programs.values()):
-            os.close(fd)
-        return None
+        found = {name: libbpf.program(fd) for name, fd in programs.items()}
+        used = frozenset[int]().union(*(program.maps for program in found.values()))
+        ours = (
+            all(libbpf.program_id_of_link(links[name]) == found[name].id for name in PROGRAMS)
+            and (tags is None or all(tags[name] == found[name].tag for name in PROGRAMS))
+            and all(_is_like(libbpf.map(fd), like[name], used) for name, fd in maps.items())
+        )
+    except OSError:
+        ours = False
     finally:
         for fd in links.values():
             os.close(fd)
-    return Pinned(directory=directory, maps=maps, programs=programs)
+    pinned = Pinned(directory=directory, maps=maps, programs=programs)
+    if ours:
+        return pinned
+    close(pinned)
+    return None
 
 
-class _NotOursError(Exception):
-    """A pin is not what its name says."""
-
-
-def _shape(found: Map) -> tuple[int, int, int, str]:
-    return found.type, found.key_size, found.value_size, found.name
+def _is_like(found: Map, ours: Map, used: frozenset[int]) -> bool:
+    shapes = [(one.type, one.key_size, one.value_size, one.name) for one in (found, ours)]
+    return found.id in used and shapes[0] == shapes[1]
 
 
 def close(pinned: Pinned) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class CollectorProblem(Exception):
+class CollectorProblem(Exception):  # noqa: N818  # a lack of the machine, which doctor lists without raising it
     """A probe can't be attached: `what` is wrong, and `remedy` mends it. Both are whole sentences for a person."""
 
     def __init__(self, what: str, remedy: str, *, detail: str = "") -> None:

@@ -23,13 +23,18 @@ CONTROL_BYTES: Final = _CONTROL.size
 WAYS_BYTES: Final = _WAYS.size
 BUDGET_BYTES: Final = 24
 
+QUIET_AFTER_NS: Final = 600 * 10**9
+"""A program that nobody has renewed for this long goes quiet: longer than any restart, shorter than a day."""
+
 
 class UnknownSchemaError(ValueError):
     """A record of a schema that nobody here can read."""
 
 
 def _decode_1(raw: bytes) -> CgroupEvent:
-    (_, kind, flags, attach, cgroup_id, boot_ns, hierarchy, level, path_bytes, ancestors, leaf_bytes, _) = _HEADER.unpack_from(raw)
+    (_, kind, flags, attach, cgroup_id, boot_ns, hierarchy, level, path_bytes, ancestors, leaf_bytes, _) = (
+        _HEADER.unpack_from(raw)
+    )
     at = _HEADER.size
     path = raw[at : at + path_bytes]
     at += (path_bytes + 7) & ~7

@@ -1,0 +1,1 @@
+../../../../bpf/rollcall.bcc.c
