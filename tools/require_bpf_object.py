@@ -14,7 +14,7 @@ class RequireBpfObject(BuildHookInterface):  # type: ignore[type-arg]  # generic
     """Stops a wheel's build where the object is missing; an editable install may come before `make bpf`."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Check; raises FileNotFoundError."""
+        """Raise FileNotFoundError where it is missing."""
         del build_data
         if version != "editable" and not (Path(self.root) / OBJECT).is_file():
-            raise FileNotFoundError(f"{OBJECT} is missing, and a wheel must have it: run `make bpf` first (needs clang)")
+            raise FileNotFoundError(f"{OBJECT} is missing and a wheel must have it: run `make bpf` (needs clang)")
