@@ -68,5 +68,5 @@ def find_headers(
         )
     raise CollectorProblem(
         f"There are no kernel headers: looked at {own}, {kheaders}, {modules}/*/build; {SOURCE_VARIABLE} is not set.",
-        "Install linux-headers-amd64 or your architecture's (Debian), kernel-devel (Fedora); `--collector core` needs none.",
+        "Install linux-headers-amd64 or the like (Debian), kernel-devel (Fedora), or use `--collector core`.",
     )
