@@ -6,7 +6,9 @@ hidden.
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Collection
 
 from rollcall_agent.collect.event import KernelLedger
 from rollcall_agent.journal.reader import WAYS
@@ -38,6 +40,7 @@ def open_attach(connection: sqlite3.Connection, boot_id: str, probe: Probe, at_n
         ).fetchone()
         if known:
             return int(known[0])
+    _sum_up(connection)
     made = connection.execute(
         "INSERT INTO attaches (boot_id, collector, number, hierarchy, opened_ns, interrupted) "
         "VALUES (?, ?, ?, ?, ?, ?)",
@@ -56,20 +59,17 @@ def store(connection: sqlite3.Connection, row: int, ledger: KernelLedger) -> Non
 
 
 def close_attach(connection: sqlite3.Connection, row: int, at_ns: int) -> None:
-    """Close an attach; sum up what is too old to be kept apart."""
+    """Close an attach that was read to its end."""
     connection.execute("UPDATE attaches SET closed_ns = ? WHERE id = ?", (at_ns, row))
-    _sum_up(connection)
 
 
-def close_orphans(connection: sqlite3.Connection, at_ns: int, keep: set[int]) -> list[str]:
-    """Close every open attach but the rows in `keep`: their readers are gone. Returns their collectors' names."""
-    closed = []
-    for row in connection.execute("SELECT id, collector FROM attaches WHERE closed_ns IS NULL").fetchall():
-        if row["id"] not in keep:
-            connection.execute("UPDATE attaches SET interrupted = 1, closed_ns = ? WHERE id = ?", (at_ns, row["id"]))
-            closed.append(row["collector"])
-    _sum_up(connection)
-    return closed
+def close_orphans(connection: sqlite3.Connection, at_ns: int, keep: Collection[int]) -> int:
+    """Close every open attach but the rows in `keep`: their readers are gone. Returns how many there were."""
+    return connection.execute(
+        "UPDATE attaches SET interrupted = 1, closed_ns = ? "
+        "WHERE closed_ns IS NULL AND id NOT IN (SELECT value FROM json_each(?))",
+        (at_ns, json.dumps(list(keep))),
+    ).rowcount
 
 
 def add_gap(connection: sqlite3.Connection, from_ns: int, to_ns: int, reason: str, bound: int | None) -> None:
@@ -97,8 +97,7 @@ def add_gap(connection: sqlite3.Connection, from_ns: int, to_ns: int, reason: st
 def _sum_up(connection: sqlite3.Connection) -> None:
     """Keep the newest closed attaches apart; the rest becomes one row of number 0 for each collector and kind."""
     old = connection.execute(
-        "SELECT * FROM attaches WHERE closed_ns IS NOT NULL AND number != 0 ORDER BY closed_ns DESC, id DESC "
-        "LIMIT -1 OFFSET ?",
+        "SELECT * FROM attaches WHERE closed_ns IS NOT NULL AND number != 0 ORDER BY id DESC LIMIT -1 OFFSET ?",
         (_KEPT,),
     ).fetchall()
     for row in old:

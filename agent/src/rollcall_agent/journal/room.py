@@ -22,24 +22,18 @@ def used_bytes(connection: sqlite3.Connection, pending: int) -> int:
 
 
 def make_room(connection: sqlite3.Connection, boot_id: str) -> bool:
-    """Give up the least: settled starts that have ended, else the records of settled ones that live.
+    """Retire the oldest settled starts that have ended; returns whether there were any.
 
-    A live container's row itself stays, or a listing would report it once more. Returns whether anything was given up.
+    What lives stays, or a listing would report it once more. What has ended a listing reports only where it started
+    after the last durable commit, so that none of these comes back.
     """
     ended = connection.execute(
         "SELECT id FROM starts WHERE state IN ('written', 'sandbox', 'dropped') "
         "AND (ended_ns IS NOT NULL OR boot_id != ?) ORDER BY id LIMIT ?",
         (boot_id, _BATCH),
     ).fetchall()
-    if ended:
-        _retire(connection, [row[0] for row in ended])
-        return True
-    stripped = connection.execute(
-        "UPDATE starts SET record = NULL WHERE id IN (SELECT id FROM starts "
-        "WHERE state IN ('written', 'sandbox', 'dropped') AND record IS NOT NULL ORDER BY id LIMIT ?)",
-        (_BATCH,),
-    )
-    return stripped.rowcount > 0
+    _retire(connection, [row[0] for row in ended])
+    return bool(ended)
 
 
 def forget_unknown(connection: sqlite3.Connection, boot_id: str, known_ids: Collection[str], older_than_ns: int) -> int:

@@ -49,7 +49,7 @@ CREATE TABLE starts (
     revision TEXT NOT NULL DEFAULT '0',
     ended_ns INTEGER,
     ended_source TEXT,
-    record BLOB  -- zlib over JSON; NULL before the answer, and again where room had to be made
+    record BLOB  -- zlib over JSON
 );
 CREATE INDEX starts_container ON starts (container_id);
 CREATE INDEX starts_cgroup ON starts (cgroup_id);

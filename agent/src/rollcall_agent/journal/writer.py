@@ -50,14 +50,12 @@ _Tally = Counter[tuple[str, str | int]]
 class NotCommittedError(Exception):
     """A transaction could not be made durable, and nothing of it is in the journal: `reason` disk_full or disk_error.
 
-    Run the same changes again later, or give the starts of it up with `Journal.forfeit`.
+    Make the same changes again later, or give the starts among them up inside `Journal.forfeit`.
     """
 
-    def __init__(self, reason: str, error: sqlite3.Error, tally: _Tally, starts: int) -> None:
+    def __init__(self, reason: str, error: sqlite3.Error) -> None:
         super().__init__(f"the journal can't be written ({reason}): {error}; free some space where it lies")
         self.reason = reason
-        self.tally = tally
-        self.starts = starts
 
 
 class JournalCorruptError(Exception):
@@ -82,7 +80,7 @@ class Journal(Reader):
         self._now = now
         self._held: _Tally = Counter()
         self._tally: _Tally = Counter()
-        self._added = 0
+        self._forfeiting: str | None = None
         self._pending = 0
         self._attaches: dict[int, int] = {}
         self._stored: dict[int, int] = {}
@@ -91,9 +89,11 @@ class Journal(Reader):
         self._begin_anew()
 
     def close(self) -> None:
-        """Close the file in order, then let the next writer in."""
+        """Close the file in order, then let the next writer in. Once closed, it stays so."""
         super().close()
-        os.close(self._lock)
+        held, self._lock = self._lock, -1
+        if held >= 0:
+            os.close(held)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -101,8 +101,8 @@ class Journal(Reader):
 
         Raises NotCommittedError where the disk is full or fails, JournalCorruptError where the file is damaged.
         """
-        pending, stored = self._pending, dict(self._stored)
-        self._tally, self._added = Counter(), 0
+        pending, full, stored, open_attaches = self._pending, self._full, dict(self._stored), dict(self._attaches)
+        self._tally = Counter()
         before = self._connection.total_changes
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -113,21 +113,27 @@ class Journal(Reader):
             self._connection.execute("COMMIT")
             self._held.clear()
         except BaseException as error:
-            self._pending, self._stored = pending, stored
+            self._pending, self._full, self._stored, self._attaches = pending, full, stored, open_attaches
             with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
                 self._connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
                 self._translate(error)
             raise
 
-    def forfeit(self, failure: NotCommittedError) -> None:
-        """Give up the starts of a failed transaction: they count as dropped, for its reason.
+    @contextmanager
+    def forfeit(self, reason: str) -> Iterator[None]:
+        """Count inside what could not be committed, and write nothing: `add` drops its start for this reason.
 
-        The counts are kept in memory and become durable with the next transaction that succeeds.
+        Only `count`, `add` and `end` may be called inside; every other change can be made later. The counts are kept in
+        memory, and become durable with the next transaction that succeeds.
         """
-        self._held.update(failure.tally)
-        if failure.starts:
-            self._held["dropped", failure.reason] += failure.starts
+        self._tally = Counter()
+        self._forfeiting = reason
+        try:
+            yield
+            self._held.update(self._tally)
+        finally:
+            self._forfeiting = None
 
     def renew(self) -> None:
         """Set a damaged file aside and begin a new epoch. Rows, attaches and counts of the old one are gone with it."""
@@ -142,7 +148,8 @@ class Journal(Reader):
         Every start and end that comes in is counted once as `read`, `listed` or `end_read`; where it goes is counted
         here too, or by `add` or `end`.
         """
-        self._inside()
+        if not self._forfeiting:
+            self._inside()
         if name in {"read", "end_read"}:
             self._tally[name, self._attach(attach)] += n
         else:
@@ -154,17 +161,17 @@ class Journal(Reader):
         That is a `duplicate`, whose identity is known, or `dropped` for `overflow`, where the journal is full of what
         is not settled or still lives.
         """
-        self._inside()
-        if not self._has_room():
+        if not self._forfeiting:
+            self._inside()
+        if self._forfeiting or not self._has_room():
             known = self._value("SELECT 1 FROM starts WHERE identity = ?", start.identity)
-            self._tally[("duplicate", "") if known else ("dropped", "overflow")] += 1
+            self._tally[("duplicate", "") if known else ("dropped", self._forfeiting or "overflow")] += 1
             return None
         made = self._connection.execute(_INSERT, columns(start))
         if made.rowcount == 0:
             self._tally["duplicate", ""] += 1
             return None
         self._pending += 1
-        self._added += 1
         return made.lastrowid
 
     def resolve(
@@ -248,6 +255,9 @@ class Journal(Reader):
 
         Counts `end_matched`, or `end_unmatched` and returns False where no start had that cgroup.
         """
+        if self._forfeiting:
+            self._tally["end_unmatched", ""] += 1
+            return False
         self._inside()
         newest = self._value(
             "SELECT id FROM starts WHERE cgroup_id = ? AND hierarchy = ? AND boot_id = ? ORDER BY id DESC LIMIT 1",
@@ -298,7 +308,6 @@ class Journal(Reader):
         self._inside()
         row = self._attach(ledger.attach)
         attaches.store(self._connection, row, ledger)
-        self._flush()
         attaches.close_attach(self._connection, row, at_ns)
 
     def close_lost_attaches(self, at_ns: int) -> int:
@@ -307,10 +316,10 @@ class Journal(Reader):
         To be called once, after this process has attached. Returns how many there were.
         """
         self._inside()
-        lost = attaches.close_orphans(self._connection, at_ns, set(self._attaches.values()))
+        lost = attaches.close_orphans(self._connection, at_ns, self._attaches.values())
         if lost:
             self.gap(self.newest_durable_ns, at_ns, "attach_lost", None)
-        return len(lost)
+        return lost
 
     def gap(self, from_ns: int, to_ns: int, reason: str, bound: int | None) -> None:
         """Name a time in which starts may have been missed, and at most how many (None: nobody knows)."""
@@ -399,7 +408,7 @@ class Journal(Reader):
             raise JournalCorruptError(f"{self.path}: the journal is damaged: {error}") from error
         if code in _DISK:
             reason = "disk_full" if code == sqlite3.SQLITE_FULL else "disk_error"
-            raise NotCommittedError(reason, error, self._tally, self._added) from error
+            raise NotCommittedError(reason, error) from error
 
 
 def open_journal(
