@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from mmap import PAGESIZE
@@ -37,7 +37,7 @@ TRACEFS: Final = (Path("/sys/kernel/debug/tracing"), Path("/sys/kernel/tracing")
 """Where bcc looks, in its order (get_tracefs_path in src/cc/common.cc)."""
 
 _DISTRIBUTION: Final = "/usr/lib/python3/dist-packages"
-_TRACEPOINTS: Final = {"cgroup_made": "cgroup_mkdir", "cgroup_removed": "cgroup_rmdir"}
+_TRACEPOINTS: Final = {b"cgroup_made": b"cgroup:cgroup_mkdir", b"cgroup_removed": b"cgroup:cgroup_rmdir"}
 _ZERO: Final = bytes(4)
 _LOG_LINES: Final = 30
 
@@ -106,7 +106,7 @@ class BccCollector:
         self._hierarchy = hierarchy
         self.attach_number = attach_number
         self._events, self._counters, self._control = (
-            int(bpf[name].map_fd) for name in ("events", "counters", "control")
+            int(bpf[name].map_fd) for name in (b"events", b"counters", b"control")
         )
         self._ring = RingReader(self._events, size)
         self._cpus = libbpf.possible_cpus()
@@ -130,12 +130,14 @@ class BccCollector:
         log.debug("bcc compiles.", headers=headers.description)
         said: list[str] = []
         try:
-            with _told(headers), _standard_error(said):
+            with ExitStack() as undo, _told(headers), _standard_error(said):
                 bpf = bcc.BPF(text=SOURCE.read_bytes(), cflags=flags)
+                undo.callback(bpf.cleanup)
                 self = cls(bpf, Libbpf(), hierarchy=hierarchy, attach_number=attach_number, size=size)
                 self.renew()  # before the first event: it would be counted as quiet
                 for name, tracepoint in _TRACEPOINTS.items():
-                    bpf.attach_tracepoint(tp=f"cgroup:{tracepoint}", fn_name=name)
+                    bpf.attach_tracepoint(tp=tracepoint, fn_name=name)
+                undo.pop_all()
         except CollectorProblem:
             raise
         except Exception as error:  # bcc raises no other class

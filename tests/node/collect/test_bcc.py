@@ -1,0 +1,53 @@
+"""What bcc's collector says where it can't work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rollcall_agent.collect import bcc
+from rollcall_agent.collect.problem import CollectorProblem
+
+if TYPE_CHECKING:
+    from rollcall_agent.collect.hierarchy import Hierarchy
+
+
+@pytest.mark.usefixtures("tracefs")
+def test_what_the_compiler_says_is_kept_and_not_printed(
+    hierarchy: Hierarchy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "rollcall.bcc.c"
+    broken.write_bytes(bcc.SOURCE.read_bytes().replace(b"args->level", b"args->lvl", 1))
+    (tmp_path / "rollcall.h").write_bytes(bcc.SOURCE.with_name("rollcall.h").read_bytes())
+    monkeypatch.setattr(bcc, "SOURCE", broken)
+    with pytest.raises(CollectorProblem, match="could not compile the program against") as caught:
+        bcc.BccCollector.attach(hierarchy, attach_number=1)
+    assert "no member named 'lvl'" in caught.value.detail
+    assert "--collector core" in caught.value.remedy
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("tracefs")
+def test_what_the_verifier_says_is_kept(hierarchy: Hierarchy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unsafe = tmp_path / "rollcall.bcc.c"
+    unsafe.write_bytes(bcc.SOURCE.read_bytes().replace(b"if (!ways || !ctl || !scratch)", b"if (0)", 1))
+    (tmp_path / "rollcall.h").write_bytes(bcc.SOURCE.with_name("rollcall.h").read_bytes())
+    monkeypatch.setattr(bcc, "SOURCE", unsafe)
+    with pytest.raises(CollectorProblem, match="could not load the program") as caught:
+        bcc.BccCollector.attach(hierarchy, attach_number=1)
+    assert "map_value_or_null" in caught.value.detail
+
+
+@pytest.mark.usefixtures("tracefs")
+def test_headers_that_are_none_are_named(hierarchy: Hierarchy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BCC_KERNEL_SOURCE", str(tmp_path))
+    with pytest.raises(CollectorProblem, match=str(tmp_path)):
+        bcc.BccCollector.attach(hierarchy, attach_number=1)
+
+
+def test_tracefs_that_is_missing_is_named(hierarchy: Hierarchy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bcc.find_tracefs, "__defaults__", ((tmp_path,),))
+    with pytest.raises(CollectorProblem, match="mount -t tracefs"):
+        bcc.BccCollector.attach(hierarchy, attach_number=1)
