@@ -14,7 +14,7 @@ from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from mmap import PAGESIZE
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import structlog
 
@@ -99,6 +99,10 @@ class BccCollector:
     """Implements `Collector` with bcc. Made by `attach`."""
 
     name = "bcc"
+    pinned = False
+    adopted = False
+    older_attaches: ClassVar[list[int]] = []
+    leftovers: ClassVar[list[str]] = []
 
     def __init__(self, bpf: Any, libbpf: Libbpf, *, hierarchy: Hierarchy, attach_number: int, size: int) -> None:  # noqa: ANN401  # bcc has no types
         self._bpf = bpf
@@ -190,6 +194,11 @@ class BccCollector:
 
     def unlimit(self, cgroup_id: int) -> None:
         """See `Collector`."""
+
+    def detach(self) -> None:
+        """See `Collector`."""
+        for tracepoint in _TRACEPOINTS.values():
+            self._bpf.detach_tracepoint(tp=tracepoint)
 
     def close(self) -> None:
         """See `Collector`."""

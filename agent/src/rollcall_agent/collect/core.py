@@ -217,6 +217,22 @@ class CoreCollector:
         self._libbpf.delete(self._maps["roots"], cgroup_id.to_bytes(8, "little"))
         self._limited.discard(cgroup_id)
 
+    @property
+    def pinned(self) -> bool:
+        """See `Collector`."""
+        return self._directory is not None
+
+    @property
+    def older_attaches(self) -> list[int]:
+        """See `Collector`."""
+        settings = (self._libbpf.lookup(pinned.maps["control"], _ZERO, wire.CONTROL_BYTES) for pinned, _ in self._older)
+        return [wire.control_of(raw)[1] for raw in settings if raw is not None]
+
+    def detach(self) -> None:
+        """See `Collector`."""
+        if self._loaded is not None and not self.pinned:
+            self._loaded.detach()
+
     def close(self) -> None:
         """See `Collector`."""
         self._ring.close()

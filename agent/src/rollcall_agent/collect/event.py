@@ -76,6 +76,22 @@ class Collector(Protocol):
     def attach_number(self) -> int:
         """The number in every record of this attach."""
 
+    @property
+    def pinned(self) -> bool:
+        """Whether the probe stays when this process goes."""
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the probe is one that an earlier process had pinned."""
+
+    @property
+    def older_attaches(self) -> list[int]:
+        """The numbers of earlier attaches whose pinned rings are read first."""
+
+    @property
+    def leftovers(self) -> list[str]:
+        """Names of pinned probes that could not be read and were removed."""
+
     def fileno(self) -> int:
         """A descriptor that is readable while records wait."""
 
@@ -102,6 +118,9 @@ class Collector(Protocol):
 
     def unlimit(self, cgroup_id: int) -> None:
         """Forget a root that has ended."""
+
+    def detach(self) -> None:
+        """Stop the probe unless it is pinned; what was submitted before can still be read."""
 
     def close(self) -> None:
         """Let go of everything that is not pinned."""

@@ -306,11 +306,15 @@ class Object:
         """Pin a link in a bpffs: it outlives this process. Raises OSError."""
         _check(self._lib.bpf_link__pin(link, os.fsencode(path)), f"can't pin a link at {path}")
 
-    def close(self) -> None:
-        """Detach what is not pinned and let go of everything."""
+    def detach(self) -> None:
+        """Detach what is not pinned."""
         for link in self._links:
             self._lib.bpf_link__destroy(link)
         self._links.clear()
+
+    def close(self) -> None:
+        """Detach what is not pinned and let go of everything."""
+        self.detach()
         if self._handle is not None:
             self._lib.bpf_object__close(self._handle)
             self._handle = None
