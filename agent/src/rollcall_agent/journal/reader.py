@@ -55,6 +55,15 @@ class Reader:
         """Wall time of the last durable commit: what a gap begins with."""
         return int(self._value("SELECT durable_ns FROM journal"))
 
+    def next_attach_number(self) -> int:
+        """Give a number that no attach of this journal has had."""
+        return int(self._value("SELECT coalesce(max(number), 0) + 1 FROM attaches"))
+
+    def first_attach_ns(self) -> int | None:
+        """Wall time since when this journal has been kept; None before the first attach."""
+        opened = self._value("SELECT min(opened_ns) FROM attaches")
+        return None if opened is None else int(opened)
+
     def settled_up_to(self) -> int:
         """Give the last sequence up to and including which every one is written or dropped."""
         unsettled = self._value("SELECT min(sequence) FROM starts WHERE state = 'ready' AND sequence IS NOT NULL")

@@ -235,6 +235,15 @@ class Journal(Reader):
             )
         self._full = False
 
+    def refuse(self, row: int, reason: str) -> None:
+        """Take back a pending start that turned out to be no container root, and count it as that.
+
+        Raises ValueError where it is not pending.
+        """
+        self._move("DELETE FROM starts WHERE id = ? AND state = 'pending'", (row,))
+        self._tally["not_a_root", reason] += 1
+        self._pending -= 1
+
     def drop(self, row: int, reason: str) -> None:
         """Give up a start that is pending or ready. A revised one stays written, as its first answer was.
 
@@ -278,6 +287,14 @@ class Journal(Reader):
             "UPDATE starts SET ended_ns = ?, ended_source = ? WHERE id = ? AND ended_ns IS NULL", (at_ns, source, row)
         )
         self._full = False
+
+    def close_earlier_boots(self) -> None:
+        """Note that whatever ran before this boot has ended, by the last commit at the latest."""
+        self._inside()
+        self._connection.execute(
+            "UPDATE starts SET ended_ns = ?, ended_source = ? WHERE ended_ns IS NULL AND boot_id != ?",
+            (self.newest_durable_ns, TimeSource.RUNTIME, self.boot_id),
+        )
 
     def forget_unknown(self, known_ids: Collection[str], older_than_ns: int) -> int:
         """Retire settled starts that ended before a wall-clock time and whose id no runtime knows any more.
