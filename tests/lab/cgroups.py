@@ -43,7 +43,7 @@ def own_hierarchy() -> Iterator[Hierarchy]:
         finally:
             for path, _, _ in os.walk(os.fsencode(mount), topdown=False):
                 if path != os.fsencode(mount):
-                    os.rmdir(path)
+                    os.rmdir(path)  # noqa: PTH106  # bytes
 
 
 def make_and_remove(directory: Path, count: int, rate: float) -> list[int]:

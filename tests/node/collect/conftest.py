@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from lab.cgroups import mounted, own_hierarchy
 
+from lab.cgroups import mounted, own_hierarchy
 from rollcall_agent.collect.bcc import TRACEFS
 from rollcall_agent.collect.choose import open_collector
 

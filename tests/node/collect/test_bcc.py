@@ -32,12 +32,14 @@ def test_what_the_compiler_says_is_kept_and_not_printed(
 @pytest.mark.usefixtures("tracefs")
 def test_what_the_verifier_says_is_kept(hierarchy: Hierarchy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unsafe = tmp_path / "rollcall.bcc.c"
-    unsafe.write_bytes(bcc.SOURCE.read_bytes().replace(b"if (!ways || !ctl || !scratch)", b"if (0)", 1))
+    unsafe.write_bytes(
+        bcc.SOURCE.read_bytes().replace(b"(path_bytes & (PATH_MAX_BYTES - 1)), 0", b"64 * path_bytes, 0", 1)
+    )
     (tmp_path / "rollcall.h").write_bytes(bcc.SOURCE.with_name("rollcall.h").read_bytes())
     monkeypatch.setattr(bcc, "SOURCE", unsafe)
     with pytest.raises(CollectorProblem, match="could not load the program") as caught:
         bcc.BccCollector.attach(hierarchy, attach_number=1)
-    assert "map_value_or_null" in caught.value.detail
+    assert "invalid access to map value" in caught.value.detail
 
 
 @pytest.mark.usefixtures("tracefs")
@@ -47,7 +49,9 @@ def test_headers_that_are_none_are_named(hierarchy: Hierarchy, tmp_path: Path, m
         bcc.BccCollector.attach(hierarchy, attach_number=1)
 
 
-def test_tracefs_that_is_missing_is_named(hierarchy: Hierarchy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracefs_that_is_missing_is_named(
+    hierarchy: Hierarchy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bcc.find_tracefs, "__defaults__", ((tmp_path,),))
     with pytest.raises(CollectorProblem, match="mount -t tracefs"):
         bcc.BccCollector.attach(hierarchy, attach_number=1)

@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from lab.cgroups import maker
 from lab.reading import closed_books, drain, read_until
-
 from rollcall_agent.collect import wire
 from rollcall_agent.collect.event import CgroupEvent, Kind
 from rollcall_agent.collect.hierarchy import followed_here
@@ -261,7 +261,20 @@ def test_two_collectors_at_once_do_not_disturb_each_other(attach: Attach, hierar
         assert event.cgroup_id == made[b"seen-by-both"]
 
 
-def test_a_closed_collector_is_detached_and_another_can_follow(attach: Attach, hierarchy: Hierarchy, opened: list[Any]) -> None:
+def test_a_detached_collector_still_gives_what_it_had(attach: Attach, hierarchy: Hierarchy) -> None:
+    collector = attach()
+    before = make(hierarchy.mount, "before")
+    collector.detach()
+    make(hierarchy.mount, "after")
+    events: list[CgroupEvent] = []
+    drain(collector, events)
+    assert [event.cgroup_id for event in events] == list(before.values())
+    assert closed_books(collector).mkdirs.submitted == 1
+
+
+def test_a_closed_collector_is_detached_and_another_can_follow(
+    attach: Attach, hierarchy: Hierarchy, opened: list[Any]
+) -> None:
     collector = attach()
     collector.close()
     opened.remove(collector)

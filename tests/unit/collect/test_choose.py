@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -16,11 +16,11 @@ from rollcall_agent.collect.problem import CollectorProblem
 HERE = Hierarchy(id=0, version=2, mount=Path("/sys/fs/cgroup"))
 
 
-def works(name: str) -> Any:
+def works(name: str) -> SimpleNamespace:
     return SimpleNamespace(attach=lambda *_, **__: name)
 
 
-def fails(name: str) -> Any:
+def fails(name: str) -> SimpleNamespace:
     def attach(*_: object, **__: object) -> None:
         raise CollectorProblem(f"{name} is broken.", f"Mend {name}.", detail=f"log of {name}")
 
@@ -78,19 +78,19 @@ def test_pins_are_never_given_up_for_bcc(tmp_path: Path) -> None:
 
 def test_bcc_missing_names_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bcc, "_DISTRIBUTION", str(tmp_path))
-    monkeypatch.setattr(bcc.sys, "path", [])
+    monkeypatch.setattr(sys, "path", [])
     with pytest.raises(CollectorProblem, match="python3-bpfcc"):
         bcc.load_bcc()
 
 
 def test_another_project_of_that_name_is_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bcc, "_DISTRIBUTION", str(tmp_path))
-    monkeypatch.delitem(bcc.sys.modules, "bcc", raising=False)
+    monkeypatch.delitem(sys.modules, "bcc", raising=False)
     (tmp_path / "bcc").mkdir()
     (tmp_path / "bcc/__init__.py").write_text('"""An invertible lattice."""\n')
     with pytest.raises(CollectorProblem, match="is not the BPF Compiler Collection"):
         bcc.load_bcc()
-    assert "bcc" not in bcc.sys.modules
+    assert "bcc" not in sys.modules
 
 
 def test_tracefs_that_is_not_mounted_says_how_to_mount_it(tmp_path: Path) -> None:

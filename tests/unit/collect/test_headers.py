@@ -11,9 +11,7 @@ from rollcall_agent.collect.problem import CollectorProblem
 
 
 def find(tmp_path: Path, environ: dict[str, str] | None = None) -> Headers:
-    return find_headers(
-        "6.18.1", environ or {}, modules=tmp_path / "modules", kheaders=tmp_path / "kheaders.tar.xz"
-    )
+    return find_headers("6.18.1", environ or {}, modules=tmp_path / "modules", kheaders=tmp_path / "kheaders.tar.xz")
 
 
 def build(tmp_path: Path, release: str) -> Path:
@@ -51,7 +49,7 @@ def test_a_tree_in_one_piece_is_its_own_source(tmp_path: Path) -> None:
 
 def test_what_is_named_is_taken_and_checked(tmp_path: Path) -> None:
     (tmp_path / "include/linux").mkdir(parents=True)
-    with pytest.raises(CollectorProblem, match="kconfig.h is missing"):
+    with pytest.raises(CollectorProblem, match=r"kconfig\.h is missing"):
         find(tmp_path, {"BCC_KERNEL_SOURCE": str(tmp_path)})
     (tmp_path / "include/linux/kconfig.h").touch()
     assert find(tmp_path, {"BCC_KERNEL_SOURCE": str(tmp_path)}).source is None

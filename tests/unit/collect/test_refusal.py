@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_where_nothing_is_lacking_the_answer_decides(
     monkeypatch: pytest.MonkeyPatch, number: int, release: str, what: str
 ) -> None:
     monkeypatch.setattr(refusal, "lacks_here", list)
-    monkeypatch.setattr(refusal.os, "uname", lambda: type("Uname", (), {"release": release}))
+    monkeypatch.setattr(os, "uname", lambda: type("Uname", (), {"release": release}))
     problem = refusal.explain(OSError(number, "can't open rollcall.bpf.o"), "R0 invalid mem access")
     assert what in problem.what
     assert problem.detail == "R0 invalid mem access"

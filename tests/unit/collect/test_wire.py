@@ -74,7 +74,10 @@ def test_counters_are_the_sums_over_processors(per_cpu: list[list[int]]) -> None
 
 
 def test_the_difference_is_what_left_by_no_way() -> None:
-    assert WaysOut(seen=21, other_hierarchy=1, never_a_container=2, throttled=3, quiet=4, submitted=5, lost=6).difference == 0
+    assert (
+        WaysOut(seen=21, other_hierarchy=1, never_a_container=2, throttled=3, quiet=4, submitted=5, lost=6).difference
+        == 0
+    )
     assert WaysOut(seen=3, submitted=1).difference == 2
 
 
