@@ -124,6 +124,22 @@ def test_a_clock_that_steps_back_does_not_stop_the_counters(journal: Journal, cl
     assert journal.books().kernel[0].ledger == ledger(1, 2)
 
 
+def test_what_was_rolled_back_is_stored_at_the_next_chance(journal: Journal) -> None:
+    def fail() -> None:
+        with journal.transaction():
+            journal.update_attach(ledger(1, 1))
+            journal.open_attach("core", 2, 0, 1)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    with journal.transaction():
+        journal.update_attach(ledger(1, 2))
+        with pytest.raises(ValueError, match="attach 2 is not open"):
+            journal.count("read", attach=2)
+    assert [row.ledger for row in journal.books().kernel] == [ledger(1, 2)]
+
+
 def test_an_attach_whose_reader_was_killed_is_one_named_gap(
     open_it: Callable[..., Journal], journal: Journal, clock: list[int]
 ) -> None:

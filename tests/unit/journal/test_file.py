@@ -131,13 +131,22 @@ def scribble(path: Path) -> None:
         file.write(os.urandom(path.stat().st_size - 4096))
 
 
+def zero_one_page(path: Path) -> None:
+    """Damage that only a look at the whole file finds: a leaf of the starts."""
+    whole = path.read_bytes()
+    page = whole.index(b"/default/") // 4096 * 4096
+    with path.open("r+b") as file:
+        file.seek(page)
+        file.write(bytes(4096))
+
+
 def no_epoch(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("DELETE FROM journal")
     connection.close()
 
 
-@pytest.mark.parametrize("damage", [damage_header, cut_tail, zero_pages, scribble, no_epoch])
+@pytest.mark.parametrize("damage", [damage_header, cut_tail, zero_pages, zero_one_page, scribble, no_epoch])
 def test_a_damaged_journal_is_set_aside_and_a_new_epoch_begins(
     open_it: Callable[..., Journal],
     journal: Journal,
