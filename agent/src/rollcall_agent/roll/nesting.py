@@ -16,62 +16,58 @@ BURST: Final = 100
 REFILL_PER_SECOND: Final = 10 / 60
 
 
-class _Root(Struct):
+class OutermostRoot(Struct):
+    """A live container that lies in no other, and what its budget for nested ones still holds."""
+
     container_id: str
-    outermost: int
+    cgroup_id: int
     tokens: float = BURST
     refilled_s: float = 0.0
     excess: int = 0
 
-
-class Place(Struct, frozen=True, kw_only=True):
-    """Where a directory lies: the innermost live container around it, and the outermost one's cgroup id."""
-
-    container_id: str
-    outermost: int
+    def spend(self, now_s: float) -> bool:
+        """Take one from the budget; False says that it is over, and counts the excess. Any steady clock, in seconds."""
+        self.tokens = min(BURST, self.tokens + (now_s - self.refilled_s) * REFILL_PER_SECOND)
+        self.refilled_s = now_s
+        if self.tokens < 1:
+            self.excess += 1
+            return False
+        self.tokens -= 1
+        return True
 
 
 class Nesting:
-    """The live container roots of this node, by cgroup id. Time is an argument, in seconds of any steady clock."""
+    """The live outermost container roots of this node."""
 
     def __init__(self) -> None:
-        self._roots: dict[int, _Root] = {}
+        self._roots: dict[int, OutermostRoot] = {}
+        self._by_id: dict[str, OutermostRoot] = {}
 
-    def add(self, cgroup_id: int, container_id: str, ancestors: Iterable[int]) -> bool:
-        """Note a live root; return whether it is an outermost one."""
-        around = self.around(ancestors)
-        outermost = around.outermost if around else cgroup_id
-        self._roots.setdefault(cgroup_id, _Root(container_id=container_id, outermost=outermost))
-        return around is None
+    def add(self, cgroup_id: int, container_id: str) -> None:
+        """Note a live root that lies in no other."""
+        if cgroup_id not in self._roots:
+            self._roots[cgroup_id] = self._by_id[container_id] = OutermostRoot(
+                container_id=container_id, cgroup_id=cgroup_id
+            )
 
     def remove(self, cgroup_id: int) -> None:
         """Forget a root that has ended."""
-        self._roots.pop(cgroup_id, None)
+        root = self._roots.pop(cgroup_id, None)
+        if root is not None and self._by_id.get(root.container_id) is root:
+            del self._by_id[root.container_id]
 
-    def around(self, ancestors: Iterable[int]) -> Place | None:
-        """Return the live container that a directory with these ancestors (the parent first) lies in."""
-        for ancestor in ancestors:
-            root = self._roots.get(ancestor)
-            if root is not None:
-                return Place(container_id=root.container_id, outermost=root.outermost)
-        return None
+    def around(self, ancestors: Iterable[int]) -> OutermostRoot | None:
+        """Return the container that a directory with these ancestors' cgroup ids lies in."""
+        return next((self._roots[each] for each in ancestors if each in self._roots), None)
 
-    def spend(self, outermost: int, now_s: float) -> bool:
-        """Take one from the budget of an outermost root; False says that it is over, and counts the excess."""
-        root = self._roots.get(outermost)
-        if root is None:
-            return True
-        root.tokens = min(BURST, root.tokens + (now_s - root.refilled_s) * REFILL_PER_SECOND)
-        root.refilled_s = now_s
-        if root.tokens < 1:
-            root.excess += 1
-            return False
-        root.tokens -= 1
-        return True
+    def around_id(self, container_id: str) -> OutermostRoot | None:
+        """Return the container that the path alone shows around a directory (bcc has no ancestors)."""
+        return self._by_id.get(container_id)
 
-    def take_excess(self) -> list[tuple[str, int, int]]:
-        """Return (container id, cgroup id, starts over the budget) of each root that has some, and begin anew."""
-        found = [(root.container_id, key, root.excess) for key, root in self._roots.items() if root.excess]
-        for _, key, _ in found:
-            self._roots[key].excess = 0
-        return found
+    def take_excess(self) -> list[OutermostRoot]:
+        """Return the roots over their budget with what they had in excess, and begin anew."""
+        found = [root for root in self._roots.values() if root.excess]
+        taken = [OutermostRoot(each.container_id, each.cgroup_id, excess=each.excess) for each in found]
+        for root in found:
+            root.excess = 0
+        return taken

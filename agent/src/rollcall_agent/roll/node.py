@@ -37,6 +37,12 @@ class NodeIdentity(Struct, frozen=True, kw_only=True):
     boot_id: str
     root: NodeRoot | None = None
 
+    def within(self, path: bytes) -> bytes:
+        """Return a path as seen from the node's root: a node that is itself a container is not around its own."""
+        if self.root is None or not below(path, self.root.path):
+            return path
+        return path[len(self.root.path) :]
+
 
 def this_node(hierarchy: Hierarchy, root: str | None) -> NodeIdentity:
     """Identify this machine; `root` is a path in the hierarchy, as `/node1`.

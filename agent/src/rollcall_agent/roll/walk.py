@@ -13,35 +13,35 @@ from msgspec import Struct
 
 from rollcall_agent.collect.hierarchy import Hierarchy
 from rollcall_agent.derive import ContainerCandidate, derive
+from rollcall_agent.roll.node import NodeIdentity
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """A container root that stands in the tree; `ancestors` are cgroup ids from the parent upwards."""
+    """A container root that stands in the tree."""
 
     candidate: ContainerCandidate
     cgroup_id: int
     path: bytes
-    ancestors: tuple[int, ...]
 
 
-def walk(hierarchy: Hierarchy, namespaces: Container[str] = frozenset()) -> Iterator[Standing]:
-    """Yield every container root below the mount. Directories that vanish meanwhile are passed over."""
+def walk(hierarchy: Hierarchy, node: NodeIdentity, namespaces: Container[str]) -> Iterator[Standing]:
+    """Yield every container root that is this node's. Directories that vanish meanwhile are passed over."""
     mount = os.fsencode(hierarchy.mount)
+    top = node.root.path if node.root is not None else b""
     try:
-        root = (b"", os.stat(mount).st_ino, ())
+        waiting = [(top, os.stat(mount + top).st_ino)]
     except OSError:
         return
-    waiting: list[tuple[bytes, int, tuple[int, ...]]] = [root]
     while waiting:
-        path, cgroup_id, ancestors = waiting.pop()
-        if path:
-            found = derive(path, path.rpartition(b"/")[2], path_cut=False, namespaces=namespaces)
+        path, cgroup_id = waiting.pop()
+        if path != top:
+            found = derive(node.within(path), path.rpartition(b"/")[2], path_cut=False, namespaces=namespaces)
             if isinstance(found, ContainerCandidate):
-                yield Standing(candidate=found, cgroup_id=cgroup_id, path=path, ancestors=ancestors)
+                yield Standing(candidate=found, cgroup_id=cgroup_id, path=path)
         try:
             with os.scandir(mount + path) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append((path + b"/" + entry.name, entry.inode(), (cgroup_id, *ancestors)))
+                        waiting.append((path + b"/" + entry.name, entry.inode()))
         except OSError:
             continue

@@ -5,6 +5,10 @@ from typing import Protocol
 from rollcall.record import ContainerCreate
 
 
+class NobodyReadsError(Exception):
+    """Records can't be handed out any more: their reader is gone, or has had as many as it asked for."""
+
+
 class Format(Protocol):
     """Turns a record into what is written of it."""
 
@@ -15,4 +19,4 @@ class Format(Protocol):
         """Return one record, with its newline."""
 
 
-__all__ = ["Format"]
+__all__ = ["Format", "NobodyReadsError"]

@@ -1,0 +1,132 @@
+"""What a runtime lists, merged into the journal by identity: starts that were missed, ends that were lost.
+
+A listing is merged only after the ring was drained to where it stood when the listing answered, so that whatever the
+kernel told is in the journal already and nothing is recorded twice. Decisions are pure; `Reconciler` applies them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from rollcall.identity import identity
+from rollcall.record import Origin, Resolution, TimeSource
+from rollcall_agent.collect.hierarchy import Hierarchy
+from rollcall_agent.derive import ContainerCandidate
+from rollcall_agent.enrich.facts import Listed, Listing, State
+from rollcall_agent.journal.start import Start
+from rollcall_agent.journal.writer import Journal
+from rollcall_agent.roll.intake import covers
+from rollcall_agent.roll.node import NodeIdentity
+from rollcall_agent.roll.walk import Standing
+
+
+class Merged(Struct, kw_only=True):
+    """What a listing changed: starts that it brought, starts to ask about once more, and ends with their cgroups."""
+
+    starts: list[Start]
+    again: list[Start]
+    ended: list[int]
+
+
+class Reconciler:
+    """Merges listings of this node's runtimes. To be called inside transactions of the journal."""
+
+    def __init__(self, journal: Journal, node: NodeIdentity, hierarchy: Hierarchy) -> None:
+        self._journal = journal
+        self._node = node
+        self._hierarchy = hierarchy
+        self.complete_since_ns = 0
+        """Exited containers that started earlier are nobody's business: the roll had not begun."""
+
+    def begin(self, now_ns: int) -> None:
+        """Note since when the roll claims to be complete: the first attach of this journal."""
+        self.complete_since_ns = self._journal.first_attach_ns() or now_ns
+
+    def merge(self, listing: Listing, standing: Sequence[Standing]) -> Merged:
+        """Merge one runtime's listing with what stands in the cgroup tree."""
+        merged = Merged(starts=[], again=[], ended=[])
+        places: dict[str, list[Standing]] = {}
+        for place in standing:
+            places.setdefault(place.candidate.container_id, []).append(place)
+        for listed in listing.items:
+            rows = [
+                row
+                for row in self._journal.by_container_id(listed.container_id)
+                if row.boot_id == self._node.boot_id
+            ]
+            for start in missed(listed, rows, places.get(listed.container_id, ()), self.complete_since_ns):
+                self._add(listed, start, merged)
+            merged.again.extend(row for row in rows if row.resolution is Resolution.UNRESOLVED)
+        self._find_ends(listing, standing, merged)
+        return merged
+
+    def _add(self, listed: Listed, place: Standing | None, merged: Merged) -> None:
+        started_ns = listed.started_ns or listed.created_ns
+        cgroup_id = place.cgroup_id if place else 0
+        candidate = place.candidate if place else ContainerCandidate(container_id=listed.container_id, runtime="")
+        start = Start(
+            identity=identity(
+                self._node.boot_id, listed.container_id, cgroup_id, started_ns=None if cgroup_id else started_ns
+            ),
+            candidate=replace(candidate, runtime=listed.runtime.name or candidate.runtime, namespace=listed.namespace),
+            boot_id=self._node.boot_id,
+            cgroup_id=cgroup_id,
+            hierarchy=self._hierarchy.id,
+            origin=Origin.RECONCILED,
+            read_ns=time.time_ns(),
+            path=place.path if place else b"",
+            ctime_ns=started_ns,
+            ctime_source=TimeSource.RUNTIME,
+            started_ns=listed.started_ns,
+            finished_ns=listed.finished_ns,
+        )
+        self._journal.count("listed")
+        row = self._journal.add(start)
+        if row is None:
+            return
+        if listed.state is State.EXITED and listed.finished_ns:
+            self._journal.end_row(row, listed.finished_ns, TimeSource.RUNTIME)
+        merged.starts.append(replace(start, row=row))
+
+    def _find_ends(self, listing: Listing, standing: Iterable[Standing], merged: Merged) -> None:
+        """Supply the ends that were lost: of what stands no more, and of what has no cgroup and runs no more."""
+        alive = {place.cgroup_id for place in standing}
+        listed = {each.container_id: each for each in listing.items}
+        for row in self._journal.live(self._node.boot_id):
+            said = listed.get(row.container_id)
+            finished_ns = said.finished_ns if said and said.state is State.EXITED else None
+            if row.cgroup_id != 0:
+                if row.cgroup_id in alive:
+                    continue
+                at_ns, source = (finished_ns, TimeSource.RUNTIME) if finished_ns else (time.time_ns(), TimeSource.CGROUP)
+                merged.ended.append(row.cgroup_id)
+            elif finished_ns:
+                at_ns, source = finished_ns, TimeSource.RUNTIME
+            else:
+                continue
+            self._journal.end_row(row.row, at_ns, source)
+
+
+def missed(
+    listed: Listed, rows: Sequence[Start], places: Sequence[Standing], since_ns: int
+) -> list[Standing | None]:
+    """Return the starts of a listed container that no row knows: each by where it stands, None where it stands nowhere.
+
+    Created and not started is nothing yet. Running is reported. Exited is reported only if it started after `since_ns`,
+    and is the row that lies within its created-to-finished interval, if there is one. Pure.
+    """
+    if listed.state is State.CREATED:
+        return []
+    if listed.state is State.RUNNING and places:
+        known = {row.cgroup_id for row in rows}
+        return [place for place in places if place.cgroup_id not in known]
+    at_ns = listed.started_ns or listed.created_ns
+    if any(covers(row, at_ns) for row in rows):
+        return []
+    if listed.state is State.EXITED and at_ns < since_ns:
+        return []
+    return [None]
