@@ -10,7 +10,7 @@ import typer
 from rollcall import __version__
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it with the option's value
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"rollcall {__version__}")
         raise typer.Exit
@@ -28,7 +28,7 @@ def make_app() -> typer.Typer:
 
     @app.callback()
     def options(
-        version: Annotated[  # noqa: ARG001  # its callback does it
+        version: Annotated[
             bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
         ] = False,
     ) -> None:
