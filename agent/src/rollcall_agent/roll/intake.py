@@ -131,11 +131,11 @@ class Intake:
 
 
 SLACK_NS = 2_000_000_000
-"""A cgroup is made before the runtime writes down that the container started."""
+"""A cgroup is made before the runtime writes down that the container started, and both clocks are rounded."""
 
 
 def covers(row: Start, at_ns: int) -> bool:
     """Say whether a time lies in the interval in which a row's start was made and ended, as far as it is known."""
     begin = row.ctime_ns or row.started_ns or 0
     end = row.finished_ns or row.ended_ns
-    return begin - SLACK_NS <= at_ns and (end is None or at_ns <= end)
+    return begin - SLACK_NS <= at_ns and (end is None or at_ns <= end + SLACK_NS)

@@ -44,7 +44,7 @@ class Reconciler:
 
     def begin(self, now_ns: int) -> None:
         """Note since when the roll claims to be complete: the first attach of this journal."""
-        self.complete_since_ns = self._journal.first_attach_ns() or now_ns
+        self.complete_since_ns = self._journal.complete_since_ns() or now_ns
 
     def merge(self, listing: Listing, standing: Sequence[Standing]) -> Merged:
         """Merge one runtime's listing with what stands in the cgroup tree."""
@@ -117,16 +117,19 @@ def missed(
     """Return the starts of a listed container that no row knows: each by where it stands, None where it stands nowhere.
 
     Created and not started is nothing yet. Running is reported. Exited is reported only if it started after `since_ns`,
-    and is the row that lies within its created-to-finished interval, if there is one. Pure.
+    and is the row that lies within its created-to-finished interval, if there is one: told apart by when it finished,
+    since the creation time is the same for every start of one id. Pure.
     """
     if listed.state is State.CREATED:
         return []
-    if listed.state is State.RUNNING and places:
+    if listed.state is not State.EXITED and places:
         known = {row.cgroup_id for row in rows}
         return [place for place in places if place.cgroup_id not in known]
-    at_ns = listed.started_ns or listed.created_ns
-    if any(covers(row, at_ns) for row in rows):
+    began_ns = listed.started_ns or listed.created_ns
+    if listed.state is State.UNKNOWN or began_ns is None:
         return []
-    if listed.state is State.EXITED and at_ns < since_ns:
+    if any(covers(row, listed.finished_ns or began_ns) for row in rows):
+        return []
+    if listed.state is State.EXITED and began_ns < since_ns:
         return []
     return [None]

@@ -103,19 +103,15 @@ class Roll:
         self._broken = loop.create_future()
         self._open_books()
         loop.add_reader(self._collector.fileno(), self._readable)
-        workers: list[asyncio.Future[None]] = [asyncio.ensure_future(self.enricher.run()), asyncio.ensure_future(self._tick())]
-        stopped = asyncio.ensure_future(stop.wait())
+        workers = [asyncio.ensure_future(part) for part in (self.enricher.run(), self._tick(), _set(stop))]
         try:
             for start in self._journal.pending():
                 self._ask(start)
             self._handing = asyncio.ensure_future(self._hand(self._journal.unsettled()))
-            done, _ = await asyncio.wait(
-                [stopped, self._broken, *workers], return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait([self._broken, *workers], return_when=asyncio.FIRST_COMPLETED)
             for part in done:
                 part.result()
         finally:
-            stopped.cancel()
             await self._close_books()
             for worker in workers:
                 worker.cancel()
@@ -224,8 +220,9 @@ class Roll:
         if self._failures <= _RETRIES:
             log.error("The journal can't be written; the ring keeps what was read.", error=str(failure))
             return
-        log.error("Starts are dropped, for the journal can't be written.", starts=failure.starts, error=str(failure))
-        self._journal.forfeit(failure)
+        log.error("Starts are dropped, for the journal can't be written.", records=len(self._held), error=str(failure))
+        with self._journal.forfeit(failure.reason):
+            self._intake.take(self._held)
         self._list_wanted = True
         self._let_go()
 
@@ -375,6 +372,10 @@ class Roll:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _set(stop: asyncio.Event) -> None:
+    await stop.wait()
 
 
 def _losses(ledger: KernelLedger) -> int:
