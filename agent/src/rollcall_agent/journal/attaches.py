@@ -41,6 +41,7 @@ def open_attach(connection: sqlite3.Connection, boot_id: str, probe: Probe, at_n
         if known:
             return int(known[0])
     _sum_up(connection)
+    connection.execute("UPDATE journal SET complete_since_ns = coalesce(complete_since_ns, ?)", (at_ns,))
     made = connection.execute(
         "INSERT INTO attaches (boot_id, collector, number, hierarchy, opened_ns, interrupted) "
         "VALUES (?, ?, ?, ?, ?, ?)",

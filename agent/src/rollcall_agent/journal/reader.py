@@ -59,10 +59,14 @@ class Reader:
         """Give a number that no attach of this journal has had."""
         return int(self._value("SELECT coalesce(max(number), 0) + 1 FROM attaches"))
 
-    def first_attach_ns(self) -> int | None:
-        """Wall time since when this journal has been kept; None before the first attach."""
-        opened = self._value("SELECT min(opened_ns) FROM attaches")
-        return None if opened is None else int(opened)
+    def complete_since_ns(self) -> int | None:
+        """Wall time since when every start is known here; None before the first attach.
+
+        It is that attach's, and moves on where starts were retired for want of room: a container that a listing shows
+        as exited and that started earlier is not new.
+        """
+        since = self._value("SELECT complete_since_ns FROM journal")
+        return None if since is None else int(since)
 
     def settled_up_to(self) -> int:
         """Give the last sequence up to and including which every one is written or dropped."""

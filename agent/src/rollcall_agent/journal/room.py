@@ -24,16 +24,21 @@ def used_bytes(connection: sqlite3.Connection, pending: int) -> int:
 def make_room(connection: sqlite3.Connection, boot_id: str) -> bool:
     """Retire the oldest settled starts that have ended; returns whether there were any.
 
-    What lives stays, or a listing would report it once more. What has ended a listing reports only where it started
-    after the last durable commit, so that none of these comes back.
+    What lives stays, or a listing would report it once more. A listing may show what has ended, too: from here on
+    the journal says that it is complete only since the newest of these.
     """
     ended = connection.execute(
-        "SELECT id FROM starts WHERE state IN ('written', 'sandbox', 'dropped') "
-        "AND (ended_ns IS NOT NULL OR boot_id != ?) ORDER BY id LIMIT ?",
+        "SELECT id, coalesce(ctime_ns, read_ns) AS since_ns FROM starts "
+        "WHERE state IN ('written', 'sandbox', 'dropped') AND (ended_ns IS NOT NULL OR boot_id != ?) "
+        "ORDER BY id LIMIT ?",
         (boot_id, _BATCH),
     ).fetchall()
-    _retire(connection, [row[0] for row in ended])
-    return bool(ended)
+    if not ended:
+        return False
+    _retire(connection, [row["id"] for row in ended])
+    newest = max(row["since_ns"] for row in ended)
+    connection.execute("UPDATE journal SET complete_since_ns = max(complete_since_ns, ?)", (newest + 1,))
+    return True
 
 
 def forget_unknown(connection: sqlite3.Connection, boot_id: str, known_ids: Collection[str], older_than_ns: int) -> int:

@@ -16,7 +16,8 @@ CREATE TABLE journal (
     epoch TEXT NOT NULL,          -- random, made with the file
     created_ns INTEGER NOT NULL,
     durable_ns INTEGER NOT NULL,  -- wall time of the last commit
-    sequence INTEGER NOT NULL     -- the last one given
+    sequence INTEGER NOT NULL,    -- the last one given
+    complete_since_ns INTEGER     -- what started earlier may be unknown: not seen, or retired for want of room
 );
 CREATE TABLE starts (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again, so that a row retired is not mistaken for another
@@ -106,7 +107,7 @@ def create(connection: sqlite3.Connection, now_ns: int) -> None:
     for statement in _TABLES.split(";\n"):
         connection.execute(statement)
     epoch = secrets.token_hex(8)
-    connection.execute("INSERT INTO journal VALUES (?, ?, ?, 0)", (epoch, now_ns, now_ns))
+    connection.execute("INSERT INTO journal VALUES (?, ?, ?, 0, NULL)", (epoch, now_ns, now_ns))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")

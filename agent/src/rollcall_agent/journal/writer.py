@@ -85,6 +85,7 @@ class Journal(Reader):
         self._attaches: dict[int, int] = {}
         self._stored: dict[int, int] = {}
         self._full = False
+        self._read_before: set[int] = set()
         super().__init__(self._connect())
         self._begin_anew()
 
@@ -139,6 +140,7 @@ class Journal(Reader):
         """Set a damaged file aside and begin a new epoch. Rows, attaches and counts of the old one are gone with it."""
         super().close()
         self._held.clear()
+        self._read_before = set(self._attaches)
         self._connection = self._renewed()
         self._begin_anew()
 
@@ -306,8 +308,12 @@ class Journal(Reader):
         return room.forget_unknown(self._connection, self.boot_id, known_ids, older_than_ns)
 
     def open_attach(self, collector: str, attach: int, hierarchy: int, at_ns: int, *, taken_over: bool = False) -> None:
-        """Open the kernel's row of an attach; `taken_over` says that a pinned one is read on."""
+        """Open the kernel's row of an attach; `taken_over` says that a pinned one is read on.
+
+        So is what was open when this journal was renewed: part of it was read into the old file.
+        """
         self._inside()
+        taken_over = taken_over or attach in self._read_before
         self._attaches[attach] = attaches.open_attach(
             self._connection, self.boot_id, (collector, attach, hierarchy), at_ns, taken_over=taken_over
         )
@@ -342,10 +348,6 @@ class Journal(Reader):
         """Name a time in which starts may have been missed, and at most how many (None: nobody knows)."""
         self._inside()
         attaches.add_gap(self._connection, from_ns, to_ns, reason, bound)
-
-    def next_attach_number(self) -> int:
-        """Give a number that no attach in this journal has had."""
-        return int(self._value("SELECT coalesce(max(number), 0) + 1 FROM attaches"))
 
     @property
     def size_bytes(self) -> int:
