@@ -163,6 +163,7 @@ class Libbpf:
             ("bpf_map_update_elem", number, [number, text, text, ctypes.c_uint64]),
             ("bpf_map_delete_elem", number, [number, text]),
             ("libbpf_num_possible_cpus", number, []),
+            ("libbpf_version_string", text, []),
         ):
             function = getattr(lib, name)
             function.restype, function.argtypes = result, arguments
@@ -174,6 +175,10 @@ class Libbpf:
         self._libc.vsnprintf(buffer, len(buffer), template, arguments)
         self._log.extend(buffer.value.decode(errors="replace").rstrip().splitlines())
         return 0
+
+    def version(self) -> str:
+        """Return libbpf's version, as `v1.1`."""
+        return bytes(self._lib.libbpf_version_string()).decode()
 
     def last_words(self) -> str:
         """What libbpf and the verifier said last, oldest line first."""
