@@ -21,7 +21,7 @@ PROGRAMS: Final = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "dock
 
 @dataclass(frozen=True)
 class NodeLab:
-    """Everything a node test drives. `image` is in the registry as `reference`, pulled into CRI's namespace already."""
+    """Everything a node test drives. `image` is pulled from the registry by both references, and by `ctr` by the first."""
 
     scratch: Scratch
     registry: Registry
@@ -30,6 +30,7 @@ class NodeLab:
     ctr: Ctr
     image: Image
     reference: str
+    by_digest: str
 
 
 @contextmanager
@@ -40,12 +41,12 @@ def node_lab() -> Iterator[NodeLab]:
         hub = stack.enter_context(registry(place))
         pause, image = make_image("pause"), make_image("shop")
         hub.push(pause, "lab/pause", "1")
-        hub.push(image, "lab/shop", "1")
+        by_digest = hub.push(image, "lab/shop", "1")
         reference = f"{hub.address}/lab/shop:1"
         runtime = stack.enter_context(containerd(place, pause=f"{hub.address}/lab/pause:1", registries=[hub.address]))
         cri = stack.enter_context(Cri(runtime.endpoint, cgroup_root=place.cgroup_root))
-        cri.pull(reference)
-        cri.pull(runtime.pause)
+        for name in (runtime.pause, reference, by_digest):
+            cri.pull(name)
         ctr = Ctr(runtime)
         ctr.pull(reference)
-        yield NodeLab(place, hub, runtime, cri, ctr, image, reference)
+        yield NodeLab(place, hub, runtime, cri, ctr, image, reference, by_digest)

@@ -40,7 +40,7 @@ def give_apt(project: Path, simulated: str) -> None:
 
 
 def run(project: Path, target: str) -> subprocess.CompletedProcess[str]:
-    command = [project / "bin" / "bash", project / "tools" / "debian-packages", target]
+    command = [str(project / "bin" / "bash"), str(project / "tools" / "debian-packages"), target]
     environ = {"PATH": str(project / "bin")}
     return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=30)
 

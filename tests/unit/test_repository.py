@@ -51,18 +51,8 @@ def test_make_alone_prints_every_target() -> None:
 def test_a_skip_passes_for_a_person_and_fails_on_ci(tmp_path: Path, test: str) -> None:
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
     (tmp_path / "test_skipping.py").write_text(test)
-    pytest_here = (
-        sys.executable,
-        "-m",
-        "pytest",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        tmp_path,
-        "-p",
-        "no:cacheprovider",
-        tmp_path,
-    )
+    options = ("-c", os.devnull, "--rootdir", tmp_path, "-p", "no:cacheprovider")
+    pytest_here = (sys.executable, "-m", "pytest", *options, tmp_path)
     assert "1 skipped" in run(*pytest_here, CI="").stdout
     on_ci = run(*pytest_here, CI="true")
     assert on_ci.returncode != 0

@@ -56,11 +56,11 @@ def test_an_empty_environment_gets_a_working_command(wheel: Path, tmp_path: Path
     subprocess.run([*pip, "--no-deps", "--no-index", wheel], check=True, timeout=120)
 
     def rollcall(*arguments: str) -> str:
-        command = [tmp_path / "venv/bin/rollcall", *arguments]
-        environ = {"PATH": ""}
-        return subprocess.run(
-            command, env=environ, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
-        ).stdout
+        command = [str(tmp_path / "venv/bin/rollcall"), *arguments]
+        done = subprocess.run(
+            command, env={"PATH": ""}, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
+        )
+        return done.stdout
 
     assert rollcall("--version") == "rollcall 0.1.0\n"
     assert "--runtime-endpoint" in rollcall("watch", "--help")
