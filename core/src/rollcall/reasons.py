@@ -8,11 +8,11 @@ from typing import Final
 from rollcall.record import Resolution
 
 RESOLUTIONS: Final[Mapping[Resolution, str]] = {
-    Resolution.RESOLVED: "Whose it is and from which image are known; what stays open of the image, `image.reason` says.",
+    Resolution.RESOLVED: "Whose it is and from which image are known; `image.reason` says what stays open.",
     Resolution.PARTIAL: "A runtime knows it, and did not tell all.",
     Resolution.UNRESOLVED: "No runtime that could be asked knows it. A later answer is a record with `supersedes`.",
     Resolution.NESTED: "It runs inside another container, that of `nestedBelow`, where its runtime can't be asked.",
-    Resolution.NO_RUNTIME_API: "Its maker has no API here that could be asked.",
+    Resolution.NO_RUNTIME_API: "Its maker has no API, or none that is asked yet.",
 }
 
 REASONS: Final[Mapping[str, str]] = {
@@ -26,7 +26,14 @@ REASONS: Final[Mapping[str, str]] = {
     "WrongID": "The runtime answered with another container than the one asked for; it was not believed.",
     "InvalidQuestion": "The runtime refused the id as one that it could not have.",
     "Unimplemented": "The runtime does not offer the call that was needed.",
-    "DockerAPINeeded": "It is Docker's: only Docker's own API knows its name and image, not containerd's namespace `moby`.",
+    "DockerAPINeeded": "It is Docker's: only Docker's own API knows its name and image, not containerd's.",
+    "PodmanAPINeeded": "It is Podman's: only Podman's own API knows its name and image.",
+    "MakerHasNoAPI": "Its path says that LXC, systemd-nspawn, BuildKit or another one made it whose API is not asked.",
+    "NotInCRI": "containerd has a record of it, CRI does not show it: its names are claims that nobody confirmed.",
+    "SandboxUnknown": "The runtime does not know the sandbox that the container names: its pod is a claim.",
+    "PodUnknown": "The cgroup's path lies in a pod, the runtime names none.",
+    "PodUIDMismatch": "The runtime and the cgroup's path name two different pods; `message` has both.",
+    "ImageUnknown": "No digest of its image could be had.",
     "NestedOverBudget": "One record that stands for many starts inside one container; `message` counts them.",
 }
 """Values of `reason`."""

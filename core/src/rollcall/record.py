@@ -14,7 +14,7 @@ from msgspec import Meta, Struct, field
 Sha256 = Annotated[str, Meta(pattern=r"^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")]
 
 
-def fact(what: str, *, source: str, absent: str = "never", unit: str = "") -> Meta:
+def fact(what: str, source: str, absent: str = "never", *, unit: str = "") -> Meta:
     """Describe a field: what it holds, in which unit, whose word it is, and when it is absent."""
     return Meta(description=what, extra={"source": source, "absent": absent, "unit": unit})
 
@@ -70,11 +70,11 @@ class Runtime(Model, frozen=True, kw_only=True):
         str,
         fact(
             "Name of the runtime, for example `containerd`.",
-            source="CRI `Version`; the shape of the cgroup's path where no API answered",
-            absent="no API answered and the path hints at none",
+            "CRI `Version`; the shape of the cgroup's path where no API answered",
+            "no API answered and the path hints at none",
         ),
     ] = ""
-    version: Annotated[str | None, fact("Its version.", source="CRI `Version`", absent="no API answered")] = None
+    version: Annotated[str | None, fact("Its version.", "CRI `Version`", "no API answered")] = None
 
 
 class Reference(Model, frozen=True, kw_only=True):
@@ -84,24 +84,24 @@ class Reference(Model, frozen=True, kw_only=True):
         str,
         fact(
             "Host, in lower case, with its port unless that is 443 (which is kept where the host has no dot).",
-            source="`image.requested`",
+            "`image.requested`",
         ),
     ]
-    repository: Annotated[str, fact("Path below the host; `library/` added on Docker Hub.", source="`image.requested`")]
+    repository: Annotated[str, fact("Path below the host; `library/` added on Docker Hub.", "`image.requested`")]
     tag: Annotated[
         str | None,
         fact(
             "Tag; `latest` where neither tag nor digest was asked for.",
-            source="`image.requested`",
-            absent="a digest alone was asked for",
+            "`image.requested`",
+            "a digest alone was asked for",
         ),
     ] = None
     digest: Annotated[
         Sha256 | None,
         fact(
             "Digest that was asked for; what really ran is in `image.digests`.",
-            source="`image.requested`",
-            absent="no digest was asked for",
+            "`image.requested`",
+            "no digest was asked for",
         ),
     ] = None
 
@@ -119,18 +119,17 @@ class Reference(Model, frozen=True, kw_only=True):
 class ImageDigest(Model, frozen=True, kw_only=True):
     """One digest of the image."""
 
-    digest: Annotated[Sha256, fact("The digest.", source="as `source` says")]
+    digest: Annotated[Sha256, fact("The digest.", "as `source` says")]
     kind: Annotated[
         DigestKind,
         fact(
             "What it is the digest of; `repository` is an index or a manifest, and nobody could tell which.",
-            source="media type in containerd's content store",
+            "media type in containerd's content store",
         ),
     ]
-    source: Annotated[str, fact("Which answer named it, for example `cri.imageStatus`.", source="the enricher")]
+    source: Annotated[str, fact("Which answer named it, for example `cri.imageStatus`.", "the agent")]
     repository: Annotated[
-        str | None,
-        fact("`host/path` that it is known under.", source="CRI `ImageStatus`", absent="it belongs to no repository"),
+        str | None, fact("`host/path` that it is known under.", "CRI `ImageStatus`", "it belongs to no repository")
     ] = None
 
 
@@ -139,55 +138,41 @@ class Image(Model, frozen=True, kw_only=True):
 
     requested: Annotated[
         str | None,
-        fact(
-            "Reference as it was asked for, verbatim.",
-            source="as `requestedSource` says",
-            absent="the runtime does not tell",
-        ),
+        fact("Reference as it was asked for, verbatim.", "as `requestedSource` says", "the runtime does not tell"),
     ] = None
-    requested_source: Annotated[
-        str | None, fact("Which answer named it.", source="the enricher", absent="`requested` is")
-    ] = None
+    requested_source: Annotated[str | None, fact("Which answer named it.", "the agent", "`requested` is")] = None
     reference: Annotated[
         Reference | None,
-        fact(
-            "The same, normalised.", source="`requested`", absent="`requested` is, or is no reference but an image id"
-        ),
+        fact("The same, normalised.", "`requested`", "`requested` is, or is no reference but an image id"),
     ] = None
     digests: Annotated[
         tuple[ImageDigest, ...],
         fact(
             "Every digest known of this image, those of the requested repository first.",
-            source="CRI `ImageStatus`; containerd's content store",
-            absent="none is known",
+            "CRI `ImageStatus`; containerd's content store",
+            "none is known",
         ),
     ] = ()
     id: Annotated[
         str | None,
         fact(
             "The runtime's id of the image, with CRI the digest of its config.",
-            source="CRI `ContainerStatus` or `ListContainers`",
-            absent="the runtime does not tell",
+            "CRI `ContainerStatus` or `ListContainers`",
+            "the runtime does not tell",
         ),
     ] = None
     digest: Annotated[
         Sha256 | None,
         fact(
             "The one repository digest that the request resolved to, else the digest of the config.",
-            source="`digests`, by the runtime's word, never the request's",
-            absent="no digest is known",
+            "`digests`, by the runtime's word, never the request's",
+            "no digest is known",
         ),
     ] = None
-    short_digest: Annotated[
-        str | None, fact("First 12 hex digits of `digest`.", source="`digest`", absent="`digest` is")
-    ] = None
+    short_digest: Annotated[str | None, fact("First 12 hex digits of `digest`.", "`digest`", "`digest` is")] = None
     reason: Annotated[
         str | None,
-        fact(
-            "Why `digest` is no repository digest; the words are listed below.",
-            source="the enricher",
-            absent="it is one",
-        ),
+        fact("Why `digest` is no repository digest; the words are listed below.", "the agent", "it is one"),
     ] = None
 
 
@@ -198,96 +183,83 @@ class Container(Model, frozen=True, kw_only=True):
         str | None,
         fact(
             "Name within its pod; of its own where there is no pod.",
-            source="CRI metadata; containerd's id of the container",
-            absent="nobody told, or it is a sandbox",
+            "CRI metadata; containerd's id of the container",
+            "nobody told, or it is a sandbox",
         ),
     ] = None
     attempt: Annotated[
         int | None,
-        fact(
-            "How many times the kubelet started it before.",
-            source="CRI metadata",
-            absent="no CRI runtime answered",
-            unit="starts",
-        ),
+        fact("How many times the kubelet started it before.", "CRI metadata", "no CRI runtime answered", unit="starts"),
     ] = None
     labels: Annotated[
         dict[str, str],
         fact(
             "Labels: at most 64, keys of 317 characters, values of 256, 8 KiB together.",
-            source="CRI; containerd",
-            absent="there are none",
+            "CRI; containerd",
+            "there are none",
         ),
     ] = {}
-    labels_truncated: Annotated[
-        bool, fact("True where labels were left out or cut.", source="the enricher", absent="false")
-    ] = False
+    labels_truncated: Annotated[bool, fact("True where labels were left out or cut.", "the agent", "false")] = False
 
 
 class Pod(Model, frozen=True, kw_only=True):
     """Whose the container is. All is absent for what belongs to no pod."""
 
-    name: Annotated[str | None, fact("Name.", source="CRI", absent="no pod, or nobody told")] = None
-    namespace: Annotated[str | None, fact("Namespace.", source="CRI", absent="no pod, or nobody told")] = None
+    name: Annotated[str | None, fact("Name.", "CRI", "no pod, or nobody told")] = None
+    namespace: Annotated[str | None, fact("Namespace.", "CRI", "no pod, or nobody told")] = None
     uid: Annotated[
         str | None,
         fact(
             "UID; the 32 hex digits of its configuration's hash for a static pod.",
-            source="CRI, compared with the cgroup's path; the path alone where no API answered",
-            absent="no pod, or nobody told",
+            "CRI, compared with the cgroup's path; the path alone where no API answered",
+            "no pod, or nobody told",
         ),
     ] = None
     sandbox: Annotated[
         bool | None,
         fact(
             "True for the pod's sandbox (the pause container), false for any other container.",
-            source="which of CRI's lists has it",
-            absent="unknown",
+            "which of CRI's lists has it",
+            "unknown",
         ),
     ] = None
-    sandbox_id: Annotated[
-        str | None, fact("Id of the sandbox that it runs in.", source="CRI", absent="no pod, or nobody told")
-    ] = None
+    sandbox_id: Annotated[str | None, fact("Id of the sandbox that it runs in.", "CRI", "no pod, or nobody told")] = (
+        field(default=None, name="sandboxID")
+    )
     labels: Annotated[
-        dict[str, str],
-        fact("Labels of the pod, bounded as those of the container.", source="CRI", absent="there are none"),
+        dict[str, str], fact("Labels of the pod, bounded as those of the container.", "CRI", "there are none")
     ] = {}
-    labels_truncated: Annotated[
-        bool, fact("True where labels were left out or cut.", source="the enricher", absent="false")
-    ] = False
+    labels_truncated: Annotated[bool, fact("True where labels were left out or cut.", "the agent", "false")] = False
 
 
 class Cgroup(Model, frozen=True, kw_only=True):
     """Where the kernel put the container."""
 
     id: Annotated[
-        int, fact("Id of the cgroup, its directory's inode; 0 where no directory was left to look at.", source="kernel")
+        int, fact("Id of the cgroup, its directory's inode; 0 where no directory was left to look at.", "kernel")
     ] = _shown(0)
     path: Annotated[
-        str | None,
-        fact(r"Path in its hierarchy; bytes that are not UTF-8 as `\xff`.", source="kernel", absent="`id` is 0"),
+        str | None, fact(r"Path in its hierarchy; bytes that are not UTF-8 as `\xff`.", "kernel", "`id` is 0")
     ] = None
-    path_truncated: Annotated[
-        bool, fact("True where the kernel cut the path at 1024 bytes.", source="kernel", absent="false")
-    ] = False
-    version: Annotated[int, fact("Version of the hierarchy that is followed, 1 or 2.", source="kernel")] = _shown(2)
-    hierarchy: Annotated[int, fact("Its id; 0 is version 2.", source="`/proc/self/cgroup`")] = _shown(0)
+    path_truncated: Annotated[bool, fact("True where the kernel cut the path at 1024 bytes.", "kernel", "false")] = (
+        False
+    )
+    version: Annotated[int, fact("Version of the hierarchy that is followed, 1 or 2.", "kernel")] = _shown(2)
+    hierarchy: Annotated[int, fact("Its id; 0 is version 2.", "`/proc/self/cgroup`")] = _shown(0)
 
 
 class Node(Model, frozen=True, kw_only=True):
     """Where the container runs."""
 
-    name: Annotated[str, fact("Name of the node.", source="the host's name")]
-    boot_id: Annotated[str, fact("Boot id.", source="`/proc/sys/kernel/random/boot_id`")] = field(name="bootID")
+    name: Annotated[str, fact("Name of the node.", "the host's name")]
+    boot_id: Annotated[str, fact("Boot id.", "`/proc/sys/kernel/random/boot_id`")] = field(name="bootID")
 
 
 class Spool(Model, frozen=True, kw_only=True):
     """The record's place in the node's journal."""
 
-    epoch: Annotated[str, fact("Random name of the journal, made with its file.", source="journal")]
-    sequence: Annotated[
-        int, fact("Number in that epoch, in the order of writing: a gap in it is visible.", source="journal")
-    ]
+    epoch: Annotated[str, fact("Random name of the journal, made with its file.", "journal")]
+    sequence: Annotated[int, fact("Number in that epoch, in the order of writing: a gap in it is visible.", "journal")]
 
 
 class Limit(Model, frozen=True, kw_only=True):
@@ -297,17 +269,17 @@ class Limit(Model, frozen=True, kw_only=True):
         int | None,
         fact(
             "The limit.",
-            source="as `resources.source` says",
-            absent="unlimited or unknown",
-            unit="memory: bytes; CPU: thousandths of a core",
+            "as `resources.source` says",
+            "unlimited or unknown",
+            unit="that of the resource",
         ),
     ] = None
     unlimited: Annotated[
         bool,
         fact(
             "True where it is known that none was set.",
-            source="as `resources.source` says",
-            absent="there is a limit, or it is unknown",
+            "as `resources.source` says",
+            "there is a limit, or it is unknown",
         ),
     ] = False
 
@@ -315,25 +287,22 @@ class Limit(Model, frozen=True, kw_only=True):
 class Resources(Model, frozen=True, kw_only=True):
     """Limits as they were set at creation; limit, unlimited and unknown are three things."""
 
-    memory: Annotated[Limit, fact("Memory.", source="as `source` says", absent="unknown (or empty)")] = Limit()
-    cpu: Annotated[Limit, fact("CPU.", source="as `source` says", absent="unknown (or empty)")] = Limit()
+    memory: Annotated[Limit, fact("Memory.", "as `source` says", "unknown (or empty)", unit="bytes")] = Limit()
+    cpu: Annotated[Limit, fact("CPU.", "as `source` says", "unknown (or empty)", unit="thousandths of a core")] = (
+        Limit()
+    )
     source: Annotated[
         str | None,
-        fact(
-            "Which answer named them: the runtime's, or the cgroup's own files.",
-            source="the enricher",
-            absent="unknown",
-        ),
+        fact("Which answer named them: the runtime's, or the cgroup's own files.", "the agent", "unknown"),
     ] = None
 
 
 class Ended(Model, frozen=True, kw_only=True):
     """The container's end."""
 
-    at: Annotated[str, fact("When.", source="as `source` says", unit="RFC 3339, UTC, microseconds")]
+    at: Annotated[str, fact("When.", "as `source` says", unit="RFC 3339, UTC, microseconds")]
     source: Annotated[
-        TimeSource,
-        fact("Who saw it: the kernel (`rmdir` of the cgroup), or a listing of the runtime.", source="journal"),
+        TimeSource, fact("Who saw it: the kernel (`rmdir` of the cgroup), or a listing of the runtime.", "journal")
     ]
 
 
@@ -342,80 +311,62 @@ class ContainerCreate(Model, frozen=True, kw_only=True):
 
     identity: Annotated[
         str,
-        fact(
-            "One for each start: 26 base32 digits of a hash of boot id, container id and cgroup id.",
-            source="those three",
-        ),
+        fact("One for each start: 26 base32 digits of a hash of boot id, container id and cgroup id.", "those three"),
     ]
     supersedes: Annotated[
         str | None,
         fact(
             "Identity of the unresolved record that this later answer takes the place of.",
-            source="journal",
-            absent="it is the first answer",
+            "journal",
+            "it is the first answer",
         ),
     ] = None
     container_id: Annotated[
         str,
         fact(
             "Full id: 64 hex digits; a name where containerd was asked for one, or where the maker has no API.",
-            source="the cgroup's path, or a listing of the runtime",
+            "the cgroup's path, or a listing of the runtime",
         ),
-    ]
-    runtime: Annotated[Runtime, fact("Who runs it.", source="see its fields", absent="unknown")] = Runtime()
+    ] = field(name="containerID")
+    runtime: Annotated[Runtime, fact("Who runs it.", "see its fields", "unknown")] = Runtime()
     ctime: Annotated[
         str | None,
-        fact(
-            "When it was created.",
-            source="as `ctimeSource` says",
-            absent="no clock tells",
-            unit="RFC 3339, UTC, microseconds",
-        ),
+        fact("When it was created.", "as `ctimeSource` says", "no clock tells", unit="RFC 3339, UTC, microseconds"),
     ] = None
     ctime_source: Annotated[
         TimeSource | None,
         fact(
             "Whose time it is: of the kernel's `mkdir` event, of the cgroup's directory, or the runtime's.",
-            source="the agent",
-            absent="`ctime` is",
+            "the agent",
+            "`ctime` is",
         ),
     ] = None
-    image: Annotated[Image, fact("What it was made from.", source="see its fields", absent="unknown")] = Image()
-    container: Annotated[Container, fact("What it is called.", source="see its fields", absent="unknown")] = Container()
-    pod: Annotated[Pod, fact("Whose it is.", source="see its fields", absent="no pod, or unknown")] = Pod()
-    cgroup: Annotated[Cgroup, fact("Where the kernel put it.", source="see its fields", absent="it never had one")] = (
-        Cgroup()
-    )
-    node: Annotated[Node, fact("Where it runs.", source="see its fields")]
+    image: Annotated[Image, fact("What it was made from.", "see its fields", "unknown")] = Image()
+    container: Annotated[Container, fact("What it is called.", "see its fields", "unknown")] = Container()
+    pod: Annotated[Pod, fact("Whose it is.", "see its fields", "no pod, or unknown")] = Pod()
+    cgroup: Annotated[Cgroup, fact("Where the kernel put it.", "see its fields")] = _shown(Cgroup())
+    node: Annotated[Node, fact("Where it runs.", "see its fields")]
     spool: Annotated[
-        Spool | None, fact("Its place in the journal.", source="see its fields", absent="it was written to no journal")
+        Spool | None, fact("Its place in the journal.", "see its fields", "it was written to no journal")
     ] = None
-    resources: Annotated[
-        Resources, fact("Limits as they were set at creation.", source="see its fields", absent="unknown")
-    ] = Resources()
+    resources: Annotated[Resources, fact("Limits as they were set at creation.", "see its fields", "unknown")] = (
+        Resources()
+    )
     origin: Annotated[
-        Origin, fact("Whether the kernel told of the start, or a listing of the runtime.", source="the agent")
+        Origin, fact("Whether the kernel told of the start, or a listing of the runtime.", "the agent")
     ] = _shown(Origin.KERNEL)
-    resolution: Annotated[
-        Resolution, fact("How far it is known whose it is and from which image.", source="the enricher")
-    ]
+    resolution: Annotated[Resolution, fact("How far it is known whose it is and from which image.", "the agent")]
     reason: Annotated[
         str | None,
         fact(
             "Why it is not `Resolved`, one CamelCase word; they are listed below.",
-            source="the enricher",
-            absent="`resolution` is `Resolved`",
+            "the agent",
+            "`resolution` is `Resolved`",
         ),
     ] = None
-    message: Annotated[
-        str | None, fact("The same for a person.", source="the enricher", absent="`resolution` is `Resolved`")
-    ] = None
+    message: Annotated[str | None, fact("The same for a person.", "the agent", "`resolution` is `Resolved`")] = None
     nested_below: Annotated[
         str | None,
-        fact(
-            "Id of the container that it runs inside of.",
-            source="the cgroup's path and its ancestors",
-            absent="it is in no other",
-        ),
+        fact("Id of the container that it runs inside of.", "the cgroup's path and its ancestors", "it is in no other"),
     ] = None
-    ended: Annotated[Ended | None, fact("Its end.", source="see its fields", absent="none was seen yet")] = None
+    ended: Annotated[Ended | None, fact("Its end.", "see its fields", "none was seen yet")] = None
