@@ -1,0 +1,1 @@
+"""Enrichment: asks container runtimes whose a candidate is and from which image."""

@@ -1,4 +1,4 @@
-"""One channel to one runtime's socket: every call has a deadline, few are under way at once, and failures have names."""
+"""One channel to one runtime's socket: every call has a deadline, few are under way at once, failures have names."""
 
 from __future__ import annotations
 
@@ -105,9 +105,8 @@ class Channel:
     ) -> AsyncIterator[Reply]:
         """Make one call that is answered in parts. Raises CallError."""
         async with self._slot(method, seconds):
-            call = self._channel.unary_stream(method)(
-                request.SerializeToString(), timeout=seconds, metadata=_metadata(namespace)
-            )
+            stub: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(method)
+            call = stub(request.SerializeToString(), timeout=seconds, metadata=_metadata(namespace))
             try:
                 async for part in call:
                     yield reply.FromString(part)

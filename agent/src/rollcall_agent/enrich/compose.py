@@ -24,10 +24,11 @@ STATES: Final = {
 }
 
 
-def container_facts(
+def container_facts(  # noqa: PLR0913 - each is another answer's part
     candidate: ContainerCandidate,
     runtime: Runtime,
     status: cri_pb2.ContainerStatus,
+    *,
     verbose: Verbose,
     image: Image,
     pod: Pod | None,
@@ -54,11 +55,13 @@ def container_facts(
         finished_ns=status.finished_at or None,
     )
     if pod is None:
-        return _partial(facts, "SandboxUnknown", "the runtime does not know the container's sandbox; its pod is a claim")
+        return _partial(
+            facts, "SandboxUnknown", "the runtime does not know the container's sandbox; its pod is a claim"
+        )
     return _checked(facts, candidate)
 
 
-def sandbox_facts(
+def sandbox_facts(  # noqa: PLR0913 - each is another answer's part
     candidate: ContainerCandidate,
     runtime: Runtime,
     image: Image,
@@ -84,16 +87,14 @@ def sandbox_facts(
 def record_facts(
     candidate: ContainerCandidate, runtime: Runtime, record: containerd_pb2.ContainerRecord, image: Image
 ) -> Facts:
-    """Give the facts of a container of containerd's own (`ctr`, nerdctl): its id is its name unless a label gives one."""
+    """Give the facts of containerd's own container (`ctr`, nerdctl): its id is its name unless a label gives one."""
     labels = labels_of(record.labels)
     bounded, truncated = bounded_labels(labels)
     facts = Facts(
         resolution=Resolution.RESOLVED,
         runtime=runtime,
         image=image,
-        container=Container(
-            name=labels.get("nerdctl/name") or record.id, labels=bounded, labels_truncated=truncated
-        ),
+        container=Container(name=labels.get("nerdctl/name") or record.id, labels=bounded, labels_truncated=truncated),
         pod=Pod(sandbox=False),
         resources=record_resources(record),
         created_ns=record.created_at.ToNanoseconds() or None,

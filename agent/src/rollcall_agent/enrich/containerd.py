@@ -6,8 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from google.protobuf.message import Message
-
 from rollcall_agent.enrich.channel import LIST_SECONDS, Channel, Failure
 from rollcall_agent.enrich.proto import containerd_pb2 as pb
 
@@ -21,6 +19,7 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*")
 _LONGEST: Final = 76
 
 _SERVICES: Final = "/containerd.services."
+_SOURCE: Final = "containerd.io/distribution.source."
 
 
 def is_identifier(text: str) -> bool:
@@ -79,7 +78,7 @@ class Containerd:
         return (await self._channel.call(method, request, pb.GetImageResponse, namespace=namespace)).image.target.digest
 
     async def pulled_from(self, namespace: str, digest: str) -> list[str]:
-        """Return the repositories, `host/path`, that a blob was pulled from (containerd labels it so when it pulls)."""
+        """Return the repositories, `host/path` without a port, that a blob was pulled from, as containerd labels it."""
         method = f"{_SERVICES}content.v1.Content/Info"
         request = pb.ContentInfoRequest(digest=digest)
         response = await self._channel.call(method, request, pb.ContentInfoResponse, namespace=namespace)
@@ -96,15 +95,7 @@ class Containerd:
         request = pb.ReadContentRequest(digest=digest, size=0)
         data = bytearray()
         async for part in self._channel.stream(method, request, pb.ReadContentResponse, namespace=namespace):
-            data += _data(part)
+            data += part.data
             if len(data) > largest:
                 raise self._channel.refuse(method, f"{digest} is larger than {largest} bytes", Failure.OVERSIZED)
         return bytes(data)
-
-
-_SOURCE: Final = "containerd.io/distribution.source."
-
-
-def _data(part: Message) -> bytes:
-    assert isinstance(part, pb.ReadContentResponse)
-    return part.data

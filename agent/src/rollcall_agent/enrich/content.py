@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from rollcall.record import DigestKind
+from rollcall.record import DigestKind, Reference
 from rollcall_agent.enrich.channel import CallError, Failure
 from rollcall_agent.enrich.containerd import Containerd
 
@@ -86,8 +86,10 @@ class ContentStore:
         matching = [way for way in ways if way.config == config] or ways
         return matching[0] if len(matching) == 1 else Chain(kind=DigestKind.INDEX)
 
-    async def was_pulled(self, namespace: str, digest: str, repository: str) -> bool:
-        """Say whether this blob was pulled from `host/path`; that it once was stays true. Raises CallError."""
+    async def was_pulled(self, namespace: str, digest: str, reference: Reference) -> bool:
+        """Say whether this blob was pulled from a repository; that it once was stays true. Raises CallError."""
+        # containerd's label has no port, for a label's key may hold no colon (docker.AppendDistributionSourceLabel).
+        repository = f"{reference.registry.rpartition(':')[0] or reference.registry}/{reference.repository}"
         if (digest, repository) in self._pulled:
             return True
         if repository not in await self._containerd.pulled_from(namespace, digest):

@@ -125,9 +125,7 @@ def _choose(
     return sound[0].digest, None
 
 
-def _listed(
-    known: Known, reference: Reference | None, config: str | None, found: list[_Found]
-) -> list[ImageDigest]:
+def _listed(known: Known, reference: Reference | None, config: str | None, found: list[_Found]) -> list[ImageDigest]:
     """List every digest once per repository, those of the requested repository first."""
     wanted = reference.name if reference is not None else None
     digests: dict[tuple[str, str | None], ImageDigest] = {}

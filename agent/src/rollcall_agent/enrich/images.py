@@ -1,7 +1,7 @@
 """Asks a runtime what it knows of a container's image, and has it concluded.
 
-Nothing is kept by name or by image id: aliases come and go, and a start keeps the answer of its own moment. What is kept
-are chains of content, which can't change.
+Nothing is kept by name or by image id: aliases come and go, and a start keeps the answer of its own moment. What is
+kept are chains of content, which can't change.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class Images:
         reference = reference_of(requested)
         if self._containerd is None or self._store is None or not requested:
             return resolve(known)
-        target = await self._target(namespace, requested)
+        target = await _target(self._containerd, namespace, requested)
         chain = await self._store.chain(namespace, target, None) if target else None
         if not target or chain is None:
             return resolve(known)
-        pulled = reference is not None and await self._store.was_pulled(namespace, target, reference.name)
+        pulled = reference is not None and await self._store.was_pulled(namespace, target, reference)
         return resolve(
             Known(
                 requested=known.requested,
@@ -108,16 +108,7 @@ class Images:
         prefix = f"{reference.name}@"
         if any(text.startswith(prefix) for text in repo_digests):
             return None
-        return await self._target(KUBERNETES, str(reference)) or None
-
-    async def _target(self, namespace: str, name: str) -> str:
-        assert self._containerd is not None
-        try:
-            return await self._containerd.image_target(namespace, name)
-        except CallError as error:
-            if error.failure is Failure.NOT_FOUND:
-                return ""
-            raise
+        return await _target(self._containerd, KUBERNETES, str(reference)) or None
 
     async def _chains(self, digests: Iterable[str], config: str | None) -> dict[str, Chain]:
         chains: dict[str, Chain] = {}
@@ -134,3 +125,13 @@ def _is_about(image: pb.Image, asked: str) -> bool:
     """Say whether an answer is about what was asked: the image of this id, or one that has this repository digest."""
     by_id = image_id(asked)
     return by_id == image_id(image.id) if by_id is not None else asked in image.repo_digests
+
+
+async def _target(containerd: Containerd, namespace: str, name: str) -> str:
+    """Return what a name points to, empty where there is no such name."""
+    try:
+        return await containerd.image_target(namespace, name)
+    except CallError as error:
+        if error.failure is Failure.NOT_FOUND:
+            return ""
+        raise

@@ -1,4 +1,4 @@
-"""Memory and processor limits of a container, from whoever can name them: limit, unlimited and unknown are three things."""
+"""Memory and processor limits of a container; limit, unlimited and unknown are three things."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def limits(
 
 
 def limits_from_spec(resources: object, source: str) -> Resources:
-    """Give the limits of `linux.resources` of an OCI runtime specification; every key is optional, any shape may come."""
+    """Give the limits of `linux.resources` of an OCI runtime specification; any shape may come, no key is needed."""
     if not isinstance(resources, dict):
         return Resources()
     memory = _mapping(resources.get("memory"))
@@ -46,8 +46,8 @@ def limits_from_spec(resources: object, source: str) -> Resources:
 def limits_from_cgroup(read: Callable[[str], str | None]) -> Resources:
     """Give the limits that a container's cgroup has now.
 
-    `read` returns a file of the cgroup by its name (on version 1 of the controller's own hierarchy), None where there is
-    none. Runtimes write the files after the directory was made, so this says something only once the container runs.
+    `read` returns a file of the cgroup by its name (on version 1 of the controller's own hierarchy), None where there
+    is none. Runtimes write the files after the directory was made, so this says something only once the container runs.
     """
     if (text := read("memory.max")) is not None:
         memory = _memory_max(text)

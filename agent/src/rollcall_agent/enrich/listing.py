@@ -1,4 +1,4 @@
-"""Lists all that one runtime has: CRI's containers and sandboxes, and the containers of containerd's other namespaces."""
+"""Lists all that one runtime has: CRI's containers and sandboxes, and what containerd has in other namespaces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TASK_STATES: Final = {
 
 
 async def list_runtime(endpoint: str, runtime: Runtime, cri: Cri | None, containerd: Containerd | None) -> Listing:
-    """List one runtime; where one of its lists can't be had, none is given, with the error. Raises only when cancelled."""
+    """List one runtime; where a part can't be had, nothing but the error is given. Raises only when cancelled."""
     try:
         shown, others = await asyncio.gather(_of_cri(runtime, cri, containerd), _of_containerd(runtime, containerd))
     except CallError as error:

@@ -1,14 +1,14 @@
 """One container runtime behind one socket: asks it about candidates, one by one or many at once.
 
-CRI answers for pods' containers. containerd itself is asked for what CRI does not show: sandboxes, whose record is there
-before CRI has them, and the containers of other namespaces.
+CRI answers for pods' containers. containerd itself is asked for what CRI does not show: sandboxes, whose record is
+there before CRI has them, and the containers of other namespaces.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from rollcall.record import Resolution, Runtime
 from rollcall_agent.enrich import verbose
@@ -39,16 +39,17 @@ class RuntimeClient:
     """A runtime that has answered once. `close` lets go of its channel."""
 
     def __init__(
-        self, endpoint: str, runtime: Runtime, channel: Channel, *, cri: Cri | None, containerd: Containerd | None
+        self, endpoint: str, runtime: Runtime, channel: Channel, *, has_cri: bool, containerd: Containerd | None
     ) -> None:
         self.endpoint = endpoint
         self.runtime = runtime
         self.namespaces: frozenset[str] = frozenset()
         self._channel = channel
-        self._cri = cri
+        self._cri = Cri(channel)
+        self._has_cri = has_cri
         self._containerd = containerd
-        self._images = Images(cri or Cri(channel), containerd)
-        self._pods = Pods(cri or Cri(channel))
+        self._images = Images(self._cri, containerd)
+        self._pods = Pods(self._cri)
 
     @classmethod
     async def connect(cls, path: str, errors: Counter[str]) -> RuntimeClient:
@@ -77,7 +78,7 @@ class RuntimeClient:
             path,
             runtime,
             channel,
-            cri=None if isinstance(told, BaseException) else cri,
+            has_cri=not isinstance(told, BaseException),
             containerd=None if isinstance(namespaces, BaseException) else containerd,
         )
         if isinstance(namespaces, list):
@@ -100,39 +101,37 @@ class RuntimeClient:
         except CallError as error:
             return _miss(error)
 
-    async def ask_many(self, questions: Sequence[Question]) -> dict[int, Answer]:
-        """Ask by lists, and by id only about what they show. Gives an answer for each key; raises only when cancelled."""
+    async def ask_many(self, questions: Sequence[Question]) -> dict[int, asyncio.Future[Answer]]:
+        """Ask by lists, and by id only about what they show. Gives each key an answer; raises only when cancelled."""
         try:
             containers, sandboxes = await self._listed(questions)
-        except CallError as error:
-            return {question.key: _miss(error) for question in questions}
-        records: dict[int, tuple[str, containerd_pb2.ContainerRecord]] = {}
-        left = [each for each in questions if each.candidate.container_id not in containers | sandboxes]
-        answers: dict[int, Answer] = {}
-        try:
+            left = [each for each in questions if each.candidate.container_id not in containers | sandboxes]
             records = await self._recorded(left)
         except CallError as error:
-            answers = {question.key: _miss(error) for question in left}
+            return {question.key: _done(_miss(error)) for question in questions}
 
-        async def one(question: Question) -> Answer:
+        async def found(answer: Awaitable[Answer]) -> Answer:
             try:
-                if (found := records.get(question.key)) is not None:
-                    return await self._of_record(question, *found)
-                if question.candidate.container_id in containers:
-                    return await self._container(question)
-                if question.candidate.container_id in sandboxes:
-                    return await self._sandbox(question)
+                return await answer
             except CallError as error:
                 return _miss(error)
-            return answers.get(question.key, _NOT_FOUND)
 
-        return dict(
-            zip((each.key for each in questions), await asyncio.gather(*map(one, questions)), strict=True)
-        )
+        answers: dict[int, asyncio.Future[Answer]] = {}
+        for question in questions:
+            key, container_id = question.key, question.candidate.container_id
+            if key in records:
+                answers[key] = asyncio.ensure_future(found(self._of_record(question, *records[key])))
+            elif container_id in containers:
+                answers[key] = asyncio.ensure_future(found(self._container(question)))
+            elif container_id in sandboxes:
+                answers[key] = asyncio.ensure_future(found(self._sandbox(question)))
+            else:
+                answers[key] = _done(_NOT_FOUND)
+        return answers
 
     async def list_all(self) -> Listing:
         """List everything. Never raises but when cancelled: an error is in the listing."""
-        return await list_runtime(self.endpoint, self.runtime, self._cri, self._containerd)
+        return await list_runtime(self.endpoint, self.runtime, self._cri if self._has_cri else None, self._containerd)
 
     async def close(self) -> None:
         """Let go of the channel."""
@@ -140,10 +139,10 @@ class RuntimeClient:
 
     async def _ask(self, question: Question) -> Answer:
         candidate = question.candidate
-        if candidate.namespace is not None:
+        if candidate.namespace is not None and not _may_be_cris(question):
             found = await self._record(candidate.namespace, candidate.container_id)
             return await self._of_record(question, candidate.namespace, found) if found is not None else _NOT_FOUND
-        if self._cri is not None:
+        if self._has_cri:
             try:
                 return await self._container(question)
             except CallError as error:
@@ -161,17 +160,15 @@ class RuntimeClient:
         return _NOT_FOUND
 
     async def _container(self, question: Question) -> Answer:
-        assert self._cri is not None
         response = await self._cri.container_status(question.candidate.container_id)
         status, read = response.status, verbose.read(response.info)
         image, pod = await asyncio.gather(
             self._images.of_status(status, read.requested, read.requested_source),
             self._pods.of_sandbox(read.sandbox_id) if read.sandbox_id else _nothing(),
         )
-        return container_facts(question.candidate, self.runtime, status, read, image, pod)
+        return container_facts(question.candidate, self.runtime, status, verbose=read, image=image, pod=pod)
 
     async def _sandbox(self, question: Question) -> Answer:
-        assert self._cri is not None
         response = await self._cri.sandbox_status(question.candidate.container_id)
         read = verbose.read(response.info)
         ready = response.status.state == cri_pb2.SANDBOX_READY
@@ -195,9 +192,9 @@ class RuntimeClient:
             return record_facts(candidate, self.runtime, record, image)
         is_sandbox = labels_of(record.labels).get(KIND) == "sandbox"
         pod = self._pods.of_record(record) if is_sandbox else None
-        if pod is None or self._cri is None:
+        if pod is None or not self._has_cri:
             partial = unchecked_facts(self.runtime, record, sandbox=is_sandbox)
-            return Miss(reason="NotInCRI", message=partial.message or "", partial=partial, again=self._cri is not None)
+            return Miss(reason="NotInCRI", message=partial.message or "", partial=partial, again=self._has_cri)
         return sandbox_facts(
             candidate,
             self.runtime,
@@ -220,14 +217,12 @@ class RuntimeClient:
 
     async def _listed(self, questions: Sequence[Question]) -> tuple[set[str], set[str]]:
         """Return the ids of CRI's containers and sandboxes; empty where nobody asks about one of CRI's."""
-        if self._cri is None or all(each.candidate.namespace is not None for each in questions):
+        if not self._has_cri or all(not _may_be_cris(each) for each in questions):
             return set(), set()
         containers, sandboxes = await asyncio.gather(self._cri.containers(), self._cri.sandboxes())
         return {each.id for each in containers}, {each.id for each in sandboxes}
 
-    async def _recorded(
-        self, questions: Sequence[Question]
-    ) -> dict[int, tuple[str, containerd_pb2.ContainerRecord]]:
+    async def _recorded(self, questions: Sequence[Question]) -> dict[int, tuple[str, containerd_pb2.ContainerRecord]]:
         """Look for containerd's records of candidates, in the namespace that their path shows or else in all."""
         found: dict[int, tuple[str, containerd_pb2.ContainerRecord]] = {}
         if self._containerd is None:
@@ -257,9 +252,19 @@ def docker_api_needed() -> Facts:
     )
 
 
+def _may_be_cris(question: Question) -> bool:
+    return question.candidate.namespace in {None, KUBERNETES}
+
+
 def _miss(error: CallError) -> Miss:
     again = error.failure not in {Failure.INVALID, Failure.UNIMPLEMENTED}
     return Miss(reason=error.failure, message=str(error), again=again)
+
+
+def _done(answer: Answer) -> asyncio.Future[Answer]:
+    done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    done.set_result(answer)
+    return done
 
 
 def _lacks_it(error: BaseException) -> bool:

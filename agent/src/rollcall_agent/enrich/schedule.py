@@ -18,14 +18,24 @@ _CLOSE_UNTIL: Final = 300 * MILLISECOND
 _CLOSE: Final = 20 * MILLISECOND
 _NEAR_UNTIL: Final = 1 * SECOND
 _NEAR: Final = 50 * MILLISECOND
-_FAR: Final = tuple(seconds * SECOND for seconds in (2, 5, 10, 20, 30, 40, 50, 60))
+_FAR: Final = tuple(seconds * SECOND for seconds in (2, 5, 10, 20, 30, 40, 50, 58))
+"""The last one leaves a slow runtime two seconds for its answer."""
+
+
+TICK_NS: Final = _CLOSE
+"""Tries fall on multiples of this, so that many can share one list."""
 
 
 def next_try(noticed_ns: int, tried_ns: int) -> int | None:
     """Return when to ask next, given when the start was noticed and when the last try ended. None: it was the last."""
     age = tried_ns - noticed_ns
     if age + _CLOSE <= _CLOSE_UNTIL:
-        return tried_ns + _CLOSE
+        return _aligned(tried_ns + _CLOSE)
     if age + _NEAR <= _NEAR_UNTIL:
-        return tried_ns + _NEAR
-    return next((noticed_ns + far for far in _FAR if far > age), None)
+        return _aligned(tried_ns + _NEAR)
+    return next((_aligned(noticed_ns + far) for far in _FAR if far > age), None)
+
+
+def _aligned(when_ns: int) -> int:
+    """Move a time to the nearest tick."""
+    return (when_ns + TICK_NS // 2) // TICK_NS * TICK_NS
