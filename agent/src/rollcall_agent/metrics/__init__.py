@@ -1,0 +1,1 @@
+"""What the agent tells Prometheus: the books, latencies, queues, and how its runtimes answer."""
