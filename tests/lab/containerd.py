@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,10 +111,11 @@ def _toml(tables: dict[str, dict[str, object]]) -> str:
 
 def _snapshotter(folder: Path) -> str:
     """Overlayfs, but not above itself: the kernel refuses an upper folder that lies on an overlay."""
+    device = folder.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
     mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()]
-    below = [words for words in mounts if folder.is_relative_to(words[4])]
-    kind = max(enumerate(below), key=lambda it: (len(it[1][4]), it[0]))[1]
-    return "native" if kind[kind.index("-") + 1] == "overlay" else "overlayfs"
+    kinds = {words[words.index("-") + 1] for words in mounts if words[2] == number}
+    return "native" if "overlay" in kinds else "overlayfs"
 
 
 @contextmanager

@@ -21,7 +21,7 @@ PROGRAMS: Final = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "dock
 
 @dataclass(frozen=True)
 class NodeLab:
-    """Everything a node test drives. `image` is pulled from the registry by both references, and by `ctr` by the first."""
+    """Everything a node test drives. `image` is pulled by both references, by `ctr` by the first."""
 
     scratch: Scratch
     registry: Registry
