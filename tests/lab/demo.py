@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -87,8 +88,8 @@ def _is_attached(process: subprocess.Popen[bytes], journal: Path) -> bool:
     try:
         with open_reader(journal) as reader:
             return bool(reader.books().kernel)
-    except JournalError:
-        return False  # not there yet
+    except (JournalError, sqlite3.Error):
+        return False  # not there yet, or not yet whole
 
 
 if __name__ == "__main__":
