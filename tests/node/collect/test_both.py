@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ import pytest
 from lab.cgroups import maker
 from lab.reading import closed_books, drain, read_until
 from rollcall_agent.collect import wire
+from rollcall_agent.collect.choose import Kind as CollectorKind
+from rollcall_agent.collect.choose import open_collector
 from rollcall_agent.collect.event import CgroupEvent, Kind
 from rollcall_agent.collect.hierarchy import followed_here
 
@@ -172,7 +176,9 @@ def test_a_path_that_is_cut_says_so_and_core_still_tells_its_leaf(attach: Attach
     shorter = exact[:-1]
     longer = "/" + "/".join(parts) + "/" + leaf
     service = "/system.slice/" + "/".join(parts) + "/" + 60 * "s" + ".service"  # cut before its suffix
-    made = make(hierarchy.mount, shorter, longer, exact, service, "/last")
+    looks_like_one = "/system.slice/" + "/".join([*parts[:3], "f" * 240])  # 977 bytes; the cut falls behind `.service`
+    looks_like_one += "/" + (1023 - 978 - 8) * "g" + ".service" + "-no"
+    made = make(hierarchy.mount, shorter, longer, exact, service, looks_like_one, "/last")
     found = starts(read_until(collector, lambda events: events != [] and events[-1].path == b"/last"))
     whole = found[made[shorter.encode()]]
     assert (whole.path, whole.path_cut) == (shorter.encode(), False)
@@ -187,6 +193,7 @@ def test_a_path_that_is_cut_says_so_and_core_still_tells_its_leaf(attach: Attach
     assert full.path == exact.encode()
     assert full.path_cut  # exactly full can't be told from cut
     assert (made[service.encode()] in found) == (collector.name == "bcc")  # what can't be told is never filtered
+    assert found[made[looks_like_one.encode()]].path == looks_like_one.encode()[:1023]
 
 
 def test_every_legal_byte_of_a_name_arrives(attach: Attach, hierarchy: Hierarchy) -> None:
@@ -270,6 +277,37 @@ def test_a_detached_collector_still_gives_what_it_had(attach: Attach, hierarchy:
     drain(collector, events)
     assert [event.cgroup_id for event in events] == list(before.values())
     assert closed_books(collector).mkdirs.submitted == 1
+
+
+HOLD = """
+import signal, sys
+from pathlib import Path
+from rollcall_agent.collect.choose import open_collector
+from rollcall_agent.collect.hierarchy import Hierarchy
+
+name, number = sys.argv[1:]
+collector = open_collector(name, hierarchy=Hierarchy(id=int(number), version=1, mount=Path("/")), attach_number=1)
+print("attached", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("name", ["core", "bcc"])
+@pytest.mark.usefixtures("tracefs")
+def test_after_a_kill_the_next_process_attaches_and_sees_what_is_made_from_then_on(
+    name: CollectorKind, hierarchy: Hierarchy, opened: list[Any]
+) -> None:
+    command = [sys.executable, "-c", HOLD, name, str(hierarchy.id)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert "attached\n" in iter(child.stdout.readline, "")
+        child.kill()
+    make(hierarchy.mount, "between")
+    collector = open_collector(name, hierarchy=hierarchy, attach_number=2)
+    opened.append(collector)
+    made = make(hierarchy.mount, "after")
+    (event,) = read_until(collector, lambda events: len(events) >= 1)
+    assert (event.cgroup_id, event.attach) == (made[b"after"], 2)
 
 
 def test_a_closed_collector_is_detached_and_another_can_follow(

@@ -46,23 +46,24 @@ def test_what_lies_below_a_known_root_is_limited_and_nothing_else(
 ) -> None:
     outer = hierarchy.mount / "outer"
     (number,) = make(hierarchy.mount, "outer")
-    (inner,) = make(outer, "inner")
-    collector.limit_below(number)
-    collector.limit_below(inner)  # the outermost one decides, however many are known below it
-    names = [f"n{count}" for count in range(1200)]
-    below = make(outer / "inner", *names)
-    for name in names:
-        (outer / "inner" / name).rmdir()
+    inner = make(outer, "first", "second")
+    for root in (number, *inner):  # the outermost one decides, however many are known below it
+        collector.limit_below(root)
+    names = [f"n{count}" for count in range(600)]
+    below = make(outer / "first", *names) + make(outer / "second", *names)
+    for parent in ("first", "second"):
+        for name in names:
+            (outer / parent / name).rmdir()
     beside = make(hierarchy.mount, *(f"beside{count}" for count in range(10)))
     events: list[CgroupEvent] = []
     drain(collector, events)
-    assert ids(events, Kind.START) == [number, inner, *below[:1000], *beside]
+    assert ids(events, Kind.START) == [number, *inner, *below[:1000], *beside]
     assert ids(events, Kind.END) == below[:1000]
     ledger = closed_books(collector)
-    assert (ledger.mkdirs.throttled, ledger.mkdirs.submitted, ledger.mkdirs.lost) == (200, 1012, 0)
+    assert (ledger.mkdirs.throttled, ledger.mkdirs.submitted, ledger.mkdirs.lost) == (200, 1013, 0)
     assert (ledger.rmdirs.throttled, ledger.rmdirs.submitted, ledger.rmdirs.lost) == (200, 1000, 0)
-    collector.unlimit(number)
-    collector.unlimit(inner)
+    for root in (number, *inner):
+        collector.unlimit(root)
     after = make(outer, "after")
     assert ids(read_until(collector, lambda events: len(events) >= 1), Kind.START) == after
 

@@ -7,14 +7,16 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 import typer
 from typer.testing import CliRunner
 
 from rollcall_agent.collect import core, headers
-from rollcall_agent.command import doctor as command
+from rollcall_agent.command.doctor import doctor, examine
 from rollcall_agent.doctor import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from lab.node_lab import NodeLab
@@ -22,13 +24,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def without_core(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for module in (core, command):
-        monkeypatch.setattr(module, "OBJECT", tmp_path / "missing.o")
+    monkeypatch.setattr(core, "OBJECT", tmp_path / "missing.o")
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()  # the command's log goes to the standard error that the test's runner has closed
 
 
 def run(*arguments: str) -> tuple[int, str]:
     app = typer.Typer()
-    app.command()(command.doctor)
+    app.command()(doctor)
     result = CliRunner().invoke(app, arguments)
     return result.exit_code, result.stdout
 
@@ -46,7 +53,7 @@ def test_as_root_the_probe_is_attached_and_watch_will_work() -> None:
 
 @pytest.mark.usefixtures("without_core", "tracefs")
 def test_without_core_bcc_is_attached_instead() -> None:
-    report = command.examine([])
+    report = examine([])
     assert report.watch_works
     core_, bcc = report.collectors
     assert not core_.works
@@ -70,7 +77,7 @@ def test_a_runtime_is_shown_by_its_own_words_and_a_hung_one_holds_up_nobody(node
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
-        report = command.examine([node.containerd.endpoint, f"unix://{path}", str(tmp_path / "absent.sock")])
+        report = examine([node.containerd.endpoint, f"unix://{path}", str(tmp_path / "absent.sock")])
     answers = {answer.endpoint.rpartition("/")[2]: answer for answer in report.runtimes}
     containerd = answers["containerd.sock"]
     assert (containerd.name, containerd.problem) == ("containerd", "")

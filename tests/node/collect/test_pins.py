@@ -268,7 +268,22 @@ def test_another_program_under_our_name_is_refused(
     assert not set(held) & set(ids(events))
 
 
-def test_a_planted_map_is_refused(
+def test_a_planted_ring_that_our_program_does_not_fill_is_refused(
+    hierarchy: Hierarchy, pin: Path, opening: Open
+) -> None:
+    opening().close()
+    opening(pin=pin.with_name("theirs")).close()
+    (ours,), (theirs,) = pin.iterdir(), pin.with_name("theirs").iterdir()
+    (ours / "events").unlink()
+    (theirs / "events").rename(ours / "events")
+    collector = opening()
+    assert not collector.adopted
+    assert collector.leftovers == [ours.name]
+    made = make(hierarchy, "seen")
+    assert ids(read_until(collector, lambda events: len(events) >= 1)) == made
+
+
+def test_a_planted_map_of_another_shape_is_refused(
     hierarchy: Hierarchy, pin: Path, opening: Open, variant: Callable[[str, str], Path]
 ) -> None:
     opening().close()

@@ -8,7 +8,7 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,8 +17,9 @@ import msgspec
 import typer
 
 from rollcall_agent import doctor as check
+from rollcall_agent.collect import core as co_re
 from rollcall_agent.collect.bcc import BccCollector, find_tracefs, load_bcc
-from rollcall_agent.collect.core import OBJECT, CoreCollector
+from rollcall_agent.collect.core import CoreCollector
 from rollcall_agent.collect.event import Collector
 from rollcall_agent.collect.headers import find_headers
 from rollcall_agent.collect.hierarchy import followed_here
@@ -29,6 +30,7 @@ from rollcall_agent.command.logging import log_to_standard_error
 from rollcall_agent.doctor import Ability, Answer, Finding, Report, State
 from rollcall_agent.enrich.channel import CallError
 from rollcall_agent.enrich.runtime import RuntimeClient
+from rollcall_agent.enrich.sockets import endpoints, present
 from rollcall_agent.journal.reader import DEFAULT_PATH
 
 _ANSWER_SECONDS: Final = 2.0
@@ -63,13 +65,13 @@ def doctor(
     raise typer.Exit(0 if report.watch_works else 1)
 
 
-def examine(endpoints: list[str]) -> Report:
+def examine(runtime_endpoints: list[str]) -> Report:
     """Look at this machine."""
     release = os.uname().release
     self_cgroup, mountinfo = _text("/proc/self/cgroup"), _text("/proc/self/mountinfo")
     core = _try(CoreCollector, "core", _libbpf_version)
     bcc = _try(BccCollector, "bcc", _bcc_version, attach=not core.works)
-    answers = asyncio.run(ask_versions(endpoints))
+    answers = ask_runtimes(runtime_endpoints)
     findings = [
         check.kernel(release),
         check.type_information(BTF),
@@ -81,7 +83,7 @@ def examine(endpoints: list[str]) -> Report:
         check.bpffs(mountinfo),
         _found("tracefs", lambda: str(find_tracefs())),
         _found("libbpf", _libbpf_version),
-        check.program(OBJECT),
+        check.program(co_re.OBJECT),
         _found("bcc", _bcc_version),
         _found("kernel headers", lambda: find_headers(release, os.environ).description),
         check.journal_directory(DEFAULT_PATH),
@@ -93,28 +95,30 @@ def examine(endpoints: list[str]) -> Report:
     )
 
 
-async def ask_versions(endpoints: list[str]) -> list[Answer]:
-    """Ask all sockets at once who is there."""
-    return list(await asyncio.gather(*map(_ask_version, endpoints)))
+def ask_runtimes(given: list[str]) -> list[Answer]:
+    """Ask all sockets that are there at once who answers; of those that are not, only the given ones are named."""
+    there = present(endpoints(given))
+    absent = [path for path in endpoints(given, usual=()) if not Path(path).exists()]
+    answers = asyncio.run(_ask_versions(there))
+    return [*answers, *(Answer(endpoint=path, problem="There is no such socket.") for path in absent)]
 
 
-async def _ask_version(endpoint: str) -> Answer:
-    path = endpoint.removeprefix("unix://")
-    if not os.path.exists(path):  # noqa: ASYNC240, PTH110  # one look, and nothing else runs here
-        return Answer(endpoint=endpoint, problem="there is no such socket")
+async def _ask_versions(paths: Iterable[str]) -> list[Answer]:
+    return await asyncio.gather(*map(_ask_version, paths))
+
+
+async def _ask_version(path: str) -> Answer:
     begun = time.monotonic()
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             client = await RuntimeClient.connect(path, Counter())
     except TimeoutError:
-        return Answer(endpoint=endpoint, problem=f"no answer within {_ANSWER_SECONDS:g} s: is it hung?")
+        return Answer(endpoint=path, problem=f"no answer within {_ANSWER_SECONDS:g} s: is it hung?")
     except CallError as error:
-        return Answer(endpoint=endpoint, problem=str(error))
+        return Answer(endpoint=path, problem=str(error))
     latency_ms = 1000 * (time.monotonic() - begun)
     await client.close()
-    return Answer(
-        endpoint=endpoint, name=client.runtime.name, version=client.runtime.version or "", latency_ms=latency_ms
-    )
+    return Answer(endpoint=path, name=client.runtime.name, version=client.runtime.version or "", latency_ms=latency_ms)
 
 
 def _text(path: str) -> str:
