@@ -17,7 +17,7 @@ BOOT = "5b3f3a3e-6c1b-4a53-9d0a-2f6f3f6f7a10"
 
 @pytest.fixture
 def make_start() -> Callable[..., Start]:
-    def make(number: int, **given: Any) -> Start:  # noqa: ANN401  # any field
+    def make(number: int, **given: Any) -> Start:  # any field
         container_id = given.pop("container_id", f"{number:064x}")
         return Start(
             **{
@@ -40,7 +40,7 @@ def make_start() -> Callable[..., Start]:
 
 @pytest.fixture
 def make_record() -> Callable[..., ContainerCreate]:
-    def make(number: int, resolution: Resolution = Resolution.RESOLVED, **given: Any) -> ContainerCreate:  # noqa: ANN401  # any field
+    def make(number: int, resolution: Resolution = Resolution.RESOLVED, **given: Any) -> ContainerCreate:  # any field
         return ContainerCreate(
             identity=f"identity{number:018d}",
             container_id=f"{number:064x}",
@@ -63,7 +63,7 @@ def clock() -> list[int]:
 def open_it(tmp_path: Path, clock: list[int]) -> Iterator[Callable[..., Journal]]:
     opened: list[Journal] = []
 
-    def open_it(**given: Any) -> Journal:  # noqa: ANN401  # any field
+    def open_it(**given: Any) -> Journal:  # any field
         journal = open_journal(
             given.pop("path", tmp_path / "journal.db"),
             boot_id=given.pop("boot_id", BOOT),

@@ -208,6 +208,15 @@ def test_gaps_are_joined_and_none_is_hidden(journal: Journal) -> None:
     assert (gaps[1].from_ns, gaps[-1].from_ns) == (450, 2990)
 
 
+def test_the_journal_is_complete_since_its_first_attach(open_it: Callable[..., Journal], journal: Journal) -> None:
+    assert journal.complete_since_ns() == 1
+    journal.close()
+    journal = open_it()
+    with journal.transaction():
+        journal.open_attach("core", 2, 0, 99)
+    assert journal.complete_since_ns() == 1
+
+
 def test_nothing_is_committed_where_nothing_changed(journal: Journal, clock: list[int]) -> None:
     before = journal.newest_durable_ns
     clock[0] += 1

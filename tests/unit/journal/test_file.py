@@ -186,7 +186,8 @@ def test_damage_met_in_use_is_said_and_renewing_goes_on(journal: Journal, tmp_pa
     assert journal.set_aside is not None
     assert journal.epoch != epoch
     with journal.transaction():
-        journal.open_attach("core", 1, 0, 1, taken_over=True)
+        journal.open_attach("core", 1, 0, 1)
+    assert journal.books().kernel[0].interrupted
     add(journal, make_start(1))
     assert journal.books().agent.pending == 1
     assert journal.books().closed

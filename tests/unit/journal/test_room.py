@@ -164,6 +164,7 @@ def test_what_is_settled_and_ended_makes_room_oldest_first(
     left = [start.cgroup_id - 1000 for start in journal.events()]
     assert left == list(range(1500 - len(left), 1500))
     assert len(left) > 200
+    assert journal.complete_since_ns() == make_start(left[0]).read_ns
 
 
 def test_what_lives_is_never_retired(open_it: Callable[..., Journal], make_start: Starts, make_record: Records) -> None:

@@ -254,6 +254,24 @@ def test_an_exited_container_is_the_row_within_its_interval(
     assert not journal.has_row_within(f"{2:064x}", 0, 100)
 
 
+def test_a_start_that_is_refused_is_no_root(journal: Journal, make_start: Starts) -> None:
+    row = add(journal, make_start(1))
+    with journal.transaction():
+        journal.refuse(row, "not_a_shape")
+    assert journal.get(row) is None
+    agent = journal.books().agent
+    assert (agent.read, agent.not_a_root, agent.pending, agent.difference) == (1, {"not_a_shape": 1}, 0, 0)
+    with pytest.raises(ValueError, match="row"), journal.transaction():
+        journal.refuse(row, "not_a_shape")
+
+
+def test_what_ran_before_this_boot_has_ended(journal: Journal, make_start: Starts, clock: list[int]) -> None:
+    before, now = add(journal, make_start(1, boot_id="another")), add(journal, make_start(2))
+    with journal.transaction():
+        journal.close_earlier_boots()
+    assert {start.row: start.ended_ns for start in journal.events()} == {before: clock[0], now: None}
+
+
 def test_nothing_changes_outside_a_transaction(journal: Journal, make_start: Starts) -> None:
     with pytest.raises(RuntimeError, match="transaction"):
         journal.add(make_start(1))
