@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
-from rollcall_agent.collect import bcc
+from lab.reading import read_until
+from rollcall_agent.collect import bcc, core
+from rollcall_agent.collect.choose import open_collector
 from rollcall_agent.collect.problem import CollectorProblem
 
 if TYPE_CHECKING:
+    from rollcall_agent.collect.event import Collector
     from rollcall_agent.collect.hierarchy import Hierarchy
 
 
@@ -55,3 +59,19 @@ def test_tracefs_that_is_missing_is_named(
     monkeypatch.setattr(bcc.find_tracefs, "__defaults__", ((tmp_path,),))
     with pytest.raises(CollectorProblem, match="mount -t tracefs"):
         bcc.BccCollector.attach(hierarchy, attach_number=1)
+
+
+@pytest.mark.usefixtures("tracefs")
+def test_auto_falls_back_to_it_and_it_sees(
+    hierarchy: Hierarchy, opened: list[Collector], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core, "OBJECT", tmp_path / "missing.o")
+    with capture_logs() as logs:
+        collector = open_collector("auto", hierarchy=hierarchy, attach_number=1)
+    opened.append(collector)
+    assert collector.name == "bcc"
+    (line,) = (line for line in logs if line["log_level"] == "warning")
+    assert "missing.o" in line["reason"]
+    (hierarchy.mount / "seen").mkdir()
+    (event,) = read_until(collector, lambda events: len(events) >= 1)
+    assert event.path == b"/seen"

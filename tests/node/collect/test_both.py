@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,10 +17,10 @@ from rollcall_agent.collect import wire
 from rollcall_agent.collect.choose import Kind as CollectorKind
 from rollcall_agent.collect.choose import open_collector
 from rollcall_agent.collect.event import CgroupEvent, Kind
-from rollcall_agent.collect.hierarchy import followed_here
+from rollcall_agent.collect.hierarchy import followed, followed_here
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from rollcall_agent.collect.hierarchy import Hierarchy
 
@@ -82,8 +83,13 @@ def test_each_directory_of_a_tree_is_one_start_and_one_end(attach: Attach, hiera
     assert (ledger.mkdirs.submitted, ledger.rmdirs.submitted) == (4, 4)
 
 
-def test_the_followed_hierarchy_of_this_machine(attach: Attach) -> None:
-    here = followed_here()
+def version_2() -> Hierarchy:
+    return followed("0::/\n", Path("/proc/self/mountinfo").read_text())
+
+
+@pytest.mark.parametrize("find", [followed_here, version_2])
+def test_the_hierarchies_of_this_machine(attach: Attach, find: Callable[[], Hierarchy]) -> None:
+    here = find()
     collector = attach(hierarchy=here)
     path = here.mount / f"rollcall-test-{os.getpid()}"
     path.mkdir()
