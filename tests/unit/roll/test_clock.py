@@ -14,7 +14,7 @@ HOUR = 3600 * SECOND
 
 def a_clock(boot_ns: int, wall_ns: int) -> WallClock:
     clock = WallClock()
-    clock._offsets.clear()  # noqa: SLF001  # begin with a history of our own
+    clock._offsets.clear()
     clock.sample(boot_ns, wall_ns)
     return clock
 

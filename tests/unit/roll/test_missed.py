@@ -59,7 +59,11 @@ def listed(state: State, created_s: int | None = 100, finished_s: int | None = N
         pytest.param(listed(State.EXITED, 100, 110), [a_row(7, 101)], [], [], id="exited, its row has no end yet"),
         pytest.param(listed(State.EXITED, 100, 110), [a_row(7, 101, 111)], [], [], id="exited, its row ended with it"),
         pytest.param(
-            listed(State.EXITED, 100, 300), [a_row(7, 101, 111)], [], [None], id="exited again, long after its row's end"
+            listed(State.EXITED, 100, 300),
+            [a_row(7, 101, 111)],
+            [],
+            [None],
+            id="exited again, long after its row's end",
         ),
         pytest.param(listed(State.EXITED, 40, 45), [], [], [], id="exited before the roll began"),
         pytest.param(listed(State.EXITED, 40, 90), [], [7], [], id="exited, its directory still standing"),

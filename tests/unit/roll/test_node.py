@@ -36,7 +36,7 @@ def an_event(path: bytes, ancestors: tuple[int, ...]) -> CgroupEvent:
         (b"/node2/" + b"d/" * 20 + b"x", tuple(range(100, 116)), False),
     ],
 )
-def test_what_is_below_the_root_is_owned(path: bytes, ancestors: tuple[int, ...], owned: bool) -> None:
+def test_what_is_below_the_root_is_owned(path: bytes, ancestors: tuple[int, ...], *, owned: bool) -> None:
     assert ROOT.owns(an_event(path, ancestors)) is owned
 
 

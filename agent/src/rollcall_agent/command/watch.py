@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -19,22 +18,15 @@ from rollcall.record import ContainerCreate
 from rollcall_agent.collect.choose import open_collector
 from rollcall_agent.collect.hierarchy import followed_here
 from rollcall_agent.command.failing import failing_clearly
+from rollcall_agent.command.form import Form, format_for
 from rollcall_agent.command.logging import log_to_standard_error
 from rollcall_agent.journal.reader import DEFAULT_PATH
 from rollcall_agent.journal.writer import MAX_BYTES, open_journal
+from rollcall_agent.roll.handing import Wishes
 from rollcall_agent.roll.node import this_node
-from rollcall_agent.roll.roll import Roll, Wishes
+from rollcall_agent.roll.roll import Roll
 from rollcall_agent.sink import Format, NobodyReadsError
-from rollcall_agent.sink.lines import FlatLines, JsonLines
 from rollcall_agent.sink.output import Output
-
-
-class Form(StrEnum):
-    """How records are written."""
-
-    JSON = "json"
-    TABLE = "table"
-    FLAT = "flat"
 
 
 class CollectorKind(StrEnum):
@@ -45,24 +37,29 @@ class CollectorKind(StrEnum):
     BCC = "bcc"
 
 
-def watch(
+def watch(  # noqa: PLR0917  # one argument an option
     runtime_endpoint: Annotated[
         list[str] | None,
         typer.Option(help="Socket of a container runtime beside the usual ones; may be given several times."),
     ] = None,
     journal: Annotated[Path, typer.Option(help="The journal: one file that one process writes.")] = DEFAULT_PATH,
-    journal_size: Annotated[int, typer.Option(min=1 << 20, help="Bytes that the journal may take on disk.")] = MAX_BYTES,
+    journal_size: Annotated[
+        int, typer.Option(min=1 << 20, help="Bytes that the journal may take on disk.")
+    ] = MAX_BYTES,
     output: Annotated[
         Form | None,
         typer.Option(help="`json` and `flat` are one line a start; a table on a terminal, else json, unless said."),
     ] = None,
-    collector: Annotated[CollectorKind, typer.Option(help="The probe: CO-RE, bcc, or whichever works.")] = CollectorKind.AUTO,
+    collector: Annotated[
+        CollectorKind, typer.Option(help="The probe: CO-RE, bcc, or whichever works.")
+    ] = CollectorKind.AUTO,
     ring_size: Annotated[int, typer.Option(min=4096, help="Bytes of the kernel's ring buffer.")] = 1 << 20,
     pin: Annotated[
         Path | None, typer.Option(help="Directory on a bpffs that keeps the probe while this process is away.")
     ] = None,
     node_root: Annotated[
-        str | None, typer.Option(help="Cgroup below which everything is this node's, as /node1; all of them unless said.")
+        str | None,
+        typer.Option(help="Cgroup below which everything is this node's, as /node1; all of them unless said."),
     ] = None,
     existing: Annotated[bool, typer.Option(help="Show what runs already when the journal is begun.")] = True,
     sandboxes: Annotated[bool, typer.Option(help="Show pods' sandboxes.")] = True,
@@ -83,23 +80,26 @@ def watch(
             collector.value, hierarchy=hierarchy, attach_number=book.next_attach_number(), ring_size=ring_size, pin=pin
         )
         undo.callback(probe.close)
-        writer = Writer(Output(sys.stdout.fileno()), _format(output), limit=count)
-        roll = Roll(
-            collector=probe,
-            hierarchy=hierarchy,
-            journal=book,
-            node=node,
-            endpoints=runtime_endpoint or [],
-            wishes=Wishes(existing=existing, sandboxes=sandboxes),
-            hand_out=writer.write,
-        )
+        writer = Writer(Output(sys.stdout.fileno()), format_for(output), limit=count)
+
+        def make_roll() -> Roll:
+            return Roll(
+                collector=probe,
+                hierarchy=hierarchy,
+                journal=book,
+                node=node,
+                endpoints=runtime_endpoint or [],
+                wishes=Wishes(existing=existing, sandboxes=sandboxes),
+                hand_out=writer.write,
+            )
+
         try:
-            asyncio.run(_run(roll, writer, duration))
+            asyncio.run(_run(make_roll, writer, duration))
         except NobodyReadsError:  # the books are closed all the same; the interpreter's last flush must find no pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-async def _run(roll: Roll, writer: Writer, duration: float | None) -> None:
+async def _run(make_roll: Callable[[], Roll], writer: Writer, duration: float | None) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     writer.enough = stop.set
@@ -108,7 +108,7 @@ async def _run(roll: Roll, writer: Writer, duration: float | None) -> None:
     if duration is not None:
         loop.call_later(duration, stop.set)
     await writer.begin()
-    await roll.run(stop)
+    await make_roll().run(stop)
 
 
 class Writer:
@@ -139,15 +139,3 @@ class Writer:
             await self._output.write(data)
         except BrokenPipeError as error:
             raise NobodyReadsError from error
-
-
-def _format(form: Form | None) -> Format:
-    terminal = sys.stdout.isatty()
-    if form is Form.FLAT:
-        return FlatLines()
-    if form is Form.JSON or (form is None and not terminal):
-        return JsonLines()
-    from rollcall_agent.sink.table import Table  # noqa: PLC0415  # rich, for people alone
-
-    colour = terminal and "NO_COLOR" not in os.environ
-    return Table(shutil.get_terminal_size((140, 24)).columns, colour=colour)

@@ -23,9 +23,9 @@ from rollcall_agent.roll.node import NodeIdentity
 
 
 class Taken(Struct, kw_only=True):
-    """What came of a batch: starts to ask about, with their rows and steady times; ended cgroups; those in doubt.
+    """What came of a batch: starts to ask about, those in doubt, and the cgroups of starts that have ended.
 
-    `doubtful` are starts whose path is `/<something>/<anything>`: containers if containerd has a namespace of that name.
+    `doubtful` are starts whose path is `/<something>/<anything>`: containers, if containerd has a namespace so named.
     """
 
     starts: list[Start]
@@ -80,9 +80,7 @@ class Intake:
             if doubtful is None:
                 self._journal.count("not_a_root", reason=found.reason)
                 return
-            found = ContainerCandidate(
-                container_id=event.leaf.decode(), runtime="containerd", namespace=doubtful
-            )
+            found = ContainerCandidate(container_id=event.leaf.decode(), runtime="containerd", namespace=doubtful)
         placed = self._place(event, found)
         if placed is None:
             self._journal.count("nested")

@@ -22,7 +22,7 @@ class NodeRoot(Struct, frozen=True, kw_only=True):
     cgroup_id: int
 
     def owns(self, event: CgroupEvent) -> bool:
-        """Say whether a directory is this node's, by its ancestors' ids; by its path where there are not all of them."""
+        """Say whether a directory is this node's: by its ancestors' ids, by its path where some of them are missing."""
         if self.cgroup_id in event.ancestors or event.cgroup_id == self.cgroup_id:
             return True
         if 0 < len(event.ancestors) < _DEEPEST_ANCESTORS:

@@ -39,52 +39,27 @@ class Reconciler:
         self._journal = journal
         self._node = node
         self._hierarchy = hierarchy
-        self.complete_since_ns = 0
-        """Exited containers that started earlier are nobody's business: the roll had not begun."""
-
-    def begin(self, now_ns: int) -> None:
-        """Note since when the roll claims to be complete: the first attach of this journal."""
-        self.complete_since_ns = self._journal.complete_since_ns() or now_ns
 
     def merge(self, listing: Listing, standing: Sequence[Standing]) -> Merged:
         """Merge one runtime's listing with what stands in the cgroup tree."""
         merged = Merged(starts=[], again=[], ended=[])
+        since_ns = self._journal.complete_since_ns() or 0
         places: dict[str, list[Standing]] = {}
         for place in standing:
             places.setdefault(place.candidate.container_id, []).append(place)
         for listed in listing.items:
             rows = [
-                row
-                for row in self._journal.by_container_id(listed.container_id)
-                if row.boot_id == self._node.boot_id
+                row for row in self._journal.by_container_id(listed.container_id) if row.boot_id == self._node.boot_id
             ]
-            for start in missed(listed, rows, places.get(listed.container_id, ()), self.complete_since_ns):
+            for start in missed(listed, rows, places.get(listed.container_id, ()), since_ns):
                 self._add(listed, start, merged)
             merged.again.extend(row for row in rows if row.resolution is Resolution.UNRESOLVED)
         self._find_ends(listing, standing, merged)
         return merged
 
     def _add(self, listed: Listed, place: Standing | None, merged: Merged) -> None:
-        started_ns = listed.started_ns or listed.created_ns
-        cgroup_id = place.cgroup_id if place else 0
-        candidate = place.candidate if place else ContainerCandidate(container_id=listed.container_id, runtime="")
-        start = Start(
-            identity=identity(
-                self._node.boot_id, listed.container_id, cgroup_id, started_ns=None if cgroup_id else started_ns
-            ),
-            candidate=replace(candidate, runtime=listed.runtime.name or candidate.runtime, namespace=listed.namespace),
-            boot_id=self._node.boot_id,
-            cgroup_id=cgroup_id,
-            hierarchy=self._hierarchy.id,
-            origin=Origin.RECONCILED,
-            read_ns=time.time_ns(),
-            path=place.path if place else b"",
-            ctime_ns=started_ns,
-            ctime_source=TimeSource.RUNTIME,
-            started_ns=listed.started_ns,
-            finished_ns=listed.finished_ns,
-        )
         self._journal.count("listed")
+        start = start_of(listed, place, self._node, self._hierarchy)
         row = self._journal.add(start)
         if row is None:
             return
@@ -102,7 +77,9 @@ class Reconciler:
             if row.cgroup_id != 0:
                 if row.cgroup_id in alive:
                     continue
-                at_ns, source = (finished_ns, TimeSource.RUNTIME) if finished_ns else (time.time_ns(), TimeSource.CGROUP)
+                at_ns, source = (
+                    (finished_ns, TimeSource.RUNTIME) if finished_ns else (time.time_ns(), TimeSource.CGROUP)
+                )
                 merged.ended.append(row.cgroup_id)
             elif finished_ns:
                 at_ns, source = finished_ns, TimeSource.RUNTIME
@@ -111,9 +88,28 @@ class Reconciler:
             self._journal.end_row(row.row, at_ns, source)
 
 
-def missed(
-    listed: Listed, rows: Sequence[Start], places: Sequence[Standing], since_ns: int
-) -> list[Standing | None]:
+def start_of(listed: Listed, place: Standing | None, node: NodeIdentity, hierarchy: Hierarchy) -> Start:
+    """Return the start that a listing tells of, read now, with where it stands, if it stands anywhere."""
+    began_ns = listed.started_ns or listed.created_ns
+    cgroup_id = place.cgroup_id if place else 0
+    candidate = place.candidate if place else ContainerCandidate(container_id=listed.container_id, runtime="")
+    return Start(
+        identity=identity(node.boot_id, listed.container_id, cgroup_id, started_ns=began_ns),
+        candidate=replace(candidate, runtime=candidate.runtime or listed.runtime.name, namespace=listed.namespace),
+        boot_id=node.boot_id,
+        cgroup_id=cgroup_id,
+        hierarchy=hierarchy.id,
+        origin=Origin.RECONCILED,
+        read_ns=time.time_ns(),
+        path=place.path if place else b"",
+        ctime_ns=began_ns,
+        ctime_source=TimeSource.RUNTIME if began_ns is not None else None,
+        started_ns=listed.started_ns,
+        finished_ns=listed.finished_ns,
+    )
+
+
+def missed(listed: Listed, rows: Sequence[Start], places: Sequence[Standing], since_ns: int) -> list[Standing | None]:
     """Return the starts of a listed container that no row knows: each by where it stands, None where it stands nowhere.
 
     Created and not started is nothing yet. Running is reported. Exited is reported only if it started after `since_ns`,

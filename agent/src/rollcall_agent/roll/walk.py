@@ -29,7 +29,7 @@ def walk(hierarchy: Hierarchy, node: NodeIdentity, namespaces: Container[str]) -
     mount = os.fsencode(hierarchy.mount)
     top = node.root.path if node.root is not None else b""
     try:
-        waiting = [(top, os.stat(mount + top).st_ino)]
+        waiting = [(top, os.stat(mount + top).st_ino)]  # noqa: PTH116  # any bytes, no Path
     except OSError:
         return
     while waiting:
@@ -40,8 +40,10 @@ def walk(hierarchy: Hierarchy, node: NodeIdentity, namespaces: Container[str]) -
                 yield Standing(candidate=found, cgroup_id=cgroup_id, path=path)
         try:
             with os.scandir(mount + path) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append((path + b"/" + entry.name, entry.inode()))
+                waiting.extend(
+                    (path + b"/" + entry.name, entry.inode())
+                    for entry in entries
+                    if entry.is_dir(follow_symlinks=False)
+                )
         except OSError:
             continue

@@ -1,0 +1,143 @@
+"""Answers into the journal, and records from the journal to the sink, in the order of their sequence.
+
+A record is durable with its sequence before the sink gets it, and settled after: a process killed in between hands it
+out once more, with the same identity and sequence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from msgspec import Struct
+
+from rollcall.record import ContainerCreate, Resolution
+from rollcall_agent.enrich.facts import Facts
+from rollcall_agent.journal.start import Start, State
+from rollcall_agent.journal.writer import Journal, NotCommittedError
+from rollcall_agent.roll.compose import placed
+from rollcall_agent.sink import NobodyReadsError
+
+_WAIT_S: Final = 1.0
+_SETTLE_AFTER_S: Final = 0.05
+
+HandOut = Callable[[ContainerCreate], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+class Wishes(Struct, frozen=True, kw_only=True):
+    """What the user wants to see: containers that ran before the first start, and pods' sandboxes."""
+
+    existing: bool = True
+    sandboxes: bool = True
+
+
+class Handing:
+    """Takes answers and hands records out. `broken` ends with NobodyReadsError once the sink takes no more."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        wishes: Wishes,
+        *,
+        compose: Callable[[Start, Facts], ContainerCreate],
+        hand_out: HandOut,
+    ) -> None:
+        self._journal = journal
+        self._wishes = wishes
+        self._compose = compose
+        self._hand_out = hand_out
+        self._answers: list[tuple[int, Facts]] = []
+        self._due = False
+        self._handing: asyncio.Task[None] | None = None
+        self._unsettled: list[int] = []
+        self._existing: set[int] = set()
+        self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def begin(self) -> None:
+        """Hand out first what an earlier process had in its hands."""
+        self._handing = asyncio.ensure_future(self._hand(self._journal.unsettled()))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be written down or handed out."""
+        return not self._answers and self._handing is None and not self._journal.ready()
+
+    def mark_existing(self, rows: list[int]) -> None:
+        """Note that these starts are of before the first start of this journal."""
+        self._existing.update(rows)
+
+    def answered(self, key: int, facts: Facts) -> None:
+        """Take an answer; all that come in one turn of the loop share a transaction."""
+        self._answers.append((key, facts))
+        self._want()
+
+    async def end(self) -> None:
+        """Stop handing out, and settle what was."""
+        if self._handing is not None:
+            self._handing.cancel()
+            await asyncio.gather(self._handing, return_exceptions=True)
+        with self._journal.transaction():
+            self._journal.settle(self._unsettled)
+        self._unsettled = []
+
+    def _want(self) -> None:
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._advance)
+
+    def _advance(self) -> None:
+        """In one transaction: settle what was handed out, write down what was answered, take what is to hand out."""
+        self._due = False
+        answers, self._answers = self._answers, []
+        batch: list[Start] = []
+        try:
+            with self._journal.transaction():
+                self._journal.settle(self._unsettled)
+                for key, facts in answers:
+                    self._resolve(key, facts)
+                if self._handing is None and not self.broken.done():
+                    batch = self._journal.next_ready()
+        except NotCommittedError as failure:
+            log.error("The journal can't be written; answers wait.", error=str(failure))  # noqa: TRY400  # a user's message
+            self._answers = answers + self._answers
+            asyncio.get_running_loop().call_later(_WAIT_S, self._want)
+            return
+        self._unsettled.clear()
+        if batch:
+            self._handing = asyncio.ensure_future(self._hand(batch))
+
+    def _resolve(self, key: int, facts: Facts) -> None:
+        start = self._journal.get(key)
+        if start is None:
+            return  # retired meanwhile
+        record = self._compose(start, facts)
+        if start.state is not State.PENDING:
+            if start.resolution is Resolution.UNRESOLVED and record.resolution is not Resolution.UNRESOLVED:
+                self._journal.late(key, record)
+        elif record.pod.sandbox and not self._wishes.sandboxes:
+            self._journal.resolve_sandbox(key)
+        else:
+            self._journal.resolve(key, record, started_ns=facts.started_ns, finished_ns=facts.finished_ns)
+            if key in self._existing and not self._wishes.existing:
+                self._journal.drop(key, "existing_not_asked")
+
+    async def _hand(self, batch: list[Start]) -> None:
+        """Hand a batch out, then let the journal know: at once where more waits."""
+        try:
+            for start in batch:
+                await self._hand_out(placed(start, self._journal.epoch))
+                self._unsettled.append(start.row)
+        except NobodyReadsError as error:
+            if not self.broken.done():
+                self.broken.set_exception(error)
+            return
+        finally:
+            self._handing = None
+        if self._answers or self._journal.ready():
+            self._want()
+        else:
+            asyncio.get_running_loop().call_later(_SETTLE_AFTER_S, self._want)
