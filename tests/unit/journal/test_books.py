@@ -165,6 +165,18 @@ def test_an_attach_whose_reader_was_killed_is_one_named_gap(
     assert books.closed
 
 
+def test_a_time_in_which_nobody_watched_is_a_named_gap(open_it: Callable[..., Journal], journal: Journal) -> None:
+    with journal.transaction():
+        journal.close_attach(ledger(1, 0), 100)
+    journal.close()
+    journal = open_it()
+    with journal.transaction():
+        journal.open_attach("core", 2, 0, 150)
+        journal.open_attach("core", 3, 0, 160)  # one that is open closes the gap
+        assert journal.close_lost_attaches(160) == 0
+    assert [(gap.from_ns, gap.to_ns, gap.reason) for gap in journal.books().gaps] == [(100, 150, "stopped")]
+
+
 def test_a_pinned_attach_is_read_on_in_its_own_row(open_it: Callable[..., Journal], journal: Journal) -> None:
     with journal.transaction():
         journal.count("read", 2, attach=1)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -53,7 +54,10 @@ def test_a_full_disk_fails_the_whole_transaction_and_a_later_try_succeeds(journa
     add(journal, make_start(0))
     before = journal.books()
     starts = [make_start(number) for number in range(1, 200)]
-    with no_more_pages(journal), pytest.raises(NotCommittedError, match=r"disk_full.*free some space") as failure:
+    with (
+        no_more_pages(journal),
+        pytest.raises(NotCommittedError, match=r"journal.db: can't be written: .*; free some space") as failure,
+    ):
         add(journal, *starts)
     assert failure.value.reason == "disk_full"
     assert journal.books() == before
@@ -106,6 +110,17 @@ def test_a_failing_write_is_told_and_survived(journal: Journal, make_start: Star
     add(journal, make_start(1))
     assert journal.books().agent.pending == 2
     assert journal.books().closed
+
+
+def test_a_program_that_keeps_the_file_locked_is_survived(journal: Journal, make_start: Starts) -> None:
+    journal._connection.execute("PRAGMA busy_timeout = 1")
+    with closing(sqlite3.connect(journal.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(NotCommittedError, match="end the program that keeps it locked") as failure:
+            add(journal, make_start(0))
+    assert failure.value.reason == "locked"
+    add(journal, make_start(0))
+    assert journal.books().agent.pending == 1
 
 
 def test_a_move_that_was_not_committed_can_be_made_again(

@@ -2,17 +2,10 @@
 
 from rollcall_agent.journal.books import AgentLedger, Books, Gap, KernelRow
 from rollcall_agent.journal.file import JournalError, JournalInUseError, JournalTooNewError
+from rollcall_agent.journal.ledger import Count, JournalCorruptError, NotCommittedError
 from rollcall_agent.journal.reader import DEFAULT_PATH, Reader, open_reader
 from rollcall_agent.journal.start import Revision, Start, State
-from rollcall_agent.journal.writer import (
-    IN_HAND,
-    MAX_BYTES,
-    Count,
-    Journal,
-    JournalCorruptError,
-    NotCommittedError,
-    open_journal,
-)
+from rollcall_agent.journal.writer import IN_HAND, MAX_BYTES, Journal, open_journal
 
 __all__ = [
     "DEFAULT_PATH",

@@ -30,7 +30,10 @@ _SUM_UP = (
 
 
 def open_attach(connection: sqlite3.Connection, boot_id: str, probe: Probe, at_ns: int, *, taken_over: bool) -> int:
-    """Give the row of an attach: a new one, or where it was taken over the one that is still open."""
+    """Give the row of an attach: a new one, or where it was taken over the one that is still open.
+
+    Where none is open, nobody has watched since the last one was closed: that is a gap.
+    """
     collector, number, hierarchy = probe
     if taken_over:
         known = connection.execute(
@@ -41,6 +44,9 @@ def open_attach(connection: sqlite3.Connection, boot_id: str, probe: Probe, at_n
         if known:
             return int(known[0])
     _sum_up(connection)
+    last = connection.execute("SELECT max(closed_ns), count(*) - count(closed_ns) FROM attaches").fetchone()
+    if last[0] is not None and not last[1]:
+        add_gap(connection, last[0], at_ns, "stopped", None)
     connection.execute("UPDATE journal SET complete_since_ns = coalesce(complete_since_ns, ?)", (at_ns,))
     made = connection.execute(
         "INSERT INTO attaches (boot_id, collector, number, hierarchy, opened_ns, interrupted) "

@@ -1,35 +1,28 @@
-"""The journal as its one writer has it: every change inside a transaction, every count with the rows it counts."""
+"""What the one writer of a journal can change in it: the states of a start, its end, attaches and gaps."""
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Literal
 
 from msgspec.structs import replace
 
 from rollcall.record import ContainerCreate, TimeSource
 from rollcall_agent.collect.event import KernelLedger
 from rollcall_agent.journal import attaches, file, room
-from rollcall_agent.journal.file import JournalError
-from rollcall_agent.journal.reader import DEFAULT_PATH, Reader, Value
+from rollcall_agent.journal.ledger import JournalCorruptError, Ledger, NotCommittedError
+from rollcall_agent.journal.reader import DEFAULT_PATH, Value
 from rollcall_agent.journal.start import Start, State, columns, pack, signed
+
+__all__ = ["IN_HAND", "MAX_BYTES", "Journal", "JournalCorruptError", "NotCommittedError", "open_journal"]
 
 MAX_BYTES = 64 << 20
 """How large a journal may become, unless said: its file and its log together."""
 
 IN_HAND = 64
 """How many starts may be handed to a sink and not settled."""
-
-Count = Literal["read", "listed", "not_a_root", "foreign", "nested", "end_read"]
-"""What its caller counts; `duplicate`, `dropped`, `end_matched` and `end_unmatched` the journal counts itself."""
-
-_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 _SECOND = 1_000_000_000
 
@@ -43,119 +36,13 @@ VALUES (:identity, :container_id, :runtime, :namespace, :pod_uid, :nested_below,
 ON CONFLICT (identity) DO NOTHING
 """
 
-_Tally = Counter[tuple[str, str | int]]
-"""Counts by name and reason, or by name and row of the attach."""
 
-
-class NotCommittedError(Exception):
-    """A transaction could not be made durable, and nothing of it is in the journal: `reason` disk_full or disk_error.
-
-    Make the same changes again later, or give the starts among them up inside `Journal.forfeit`.
-    """
-
-    def __init__(self, reason: str, error: sqlite3.Error) -> None:
-        super().__init__(f"the journal can't be written ({reason}): {error}; free some space where it lies")
-        self.reason = reason
-
-
-class JournalCorruptError(Exception):
-    """The file was found damaged while in use, and nothing of this transaction is in it: call `Journal.renew`."""
-
-
-class Journal(Reader):
+class Journal(Ledger):
     """The journal, opened for writing; used from one thread. Nothing may be awaited inside a transaction.
 
     Every method that changes something must be called inside `with journal.transaction():` and raises RuntimeError
     elsewhere. Whatever meets a damaged file raises JournalCorruptError.
     """
-
-    def __init__(self, path: Path, held: int, *, boot_id: str, max_bytes: int, now: Callable[[], int]) -> None:
-        """Open the file behind a lock that is held; `open_journal` does both."""
-        self.path = path
-        self.boot_id = boot_id
-        self.set_aside: Path | None = None
-        """Where a damaged journal was put when this one was opened or renewed."""
-        self._lock = held
-        self._max_bytes = max_bytes
-        self._now = now
-        self._held: _Tally = Counter()
-        self._tally: _Tally = Counter()
-        self._forfeiting: str | None = None
-        self._pending = 0
-        self._attaches: dict[int, int] = {}
-        self._stored: dict[int, int] = {}
-        self._full = False
-        self._read_before: set[int] = set()
-        super().__init__(self._connect())
-        self._begin_anew()
-
-    def close(self) -> None:
-        """Close the file in order, then let the next writer in. Once closed, it stays so."""
-        super().close()
-        held, self._lock = self._lock, -1
-        if held >= 0:
-            os.close(held)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit all that is changed inside, durably, with the counts of it; or nothing of it, where anything raises.
-
-        Raises NotCommittedError where the disk is full or fails, JournalCorruptError where the file is damaged.
-        """
-        pending, full, stored, open_attaches = self._pending, self._full, dict(self._stored), dict(self._attaches)
-        self._tally = Counter()
-        before = self._connection.total_changes
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield
-            self._flush()
-            if self._connection.total_changes != before:
-                self._connection.execute("UPDATE journal SET durable_ns = ?", (self._now(),))
-            self._connection.execute("COMMIT")
-            self._held.clear()
-        except BaseException as error:
-            self._pending, self._full, self._stored, self._attaches = pending, full, stored, open_attaches
-            with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
-                self._connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                self._translate(error)
-            raise
-
-    @contextmanager
-    def forfeit(self, reason: str) -> Iterator[None]:
-        """Count inside what could not be committed, and write nothing: `add` drops its start for this reason.
-
-        Only `count`, `add` and `end` may be called inside; every other change can be made later. The counts are kept in
-        memory, and become durable with the next transaction that succeeds.
-        """
-        self._tally = Counter()
-        self._forfeiting = reason
-        try:
-            yield
-            self._held.update(self._tally)
-        finally:
-            self._forfeiting = None
-
-    def renew(self) -> None:
-        """Set a damaged file aside and begin a new epoch. Rows, attaches and counts of the old one are gone with it."""
-        super().close()
-        self._held.clear()
-        self._read_before = set(self._attaches)
-        self._connection = self._renewed()
-        self._begin_anew()
-
-    def count(self, name: Count, n: int = 1, *, reason: str = "", attach: int | None = None) -> None:
-        """Count what has no row. `read` and `end_read` need the number of an open attach, `not_a_root` a reason.
-
-        Every start and end that comes in is counted once as `read`, `listed` or `end_read`; where it goes is counted
-        here too, or by `add` or `end`.
-        """
-        if not self._forfeiting:
-            self._inside()
-        if name in {"read", "end_read"}:
-            self._tally[name, self._attach(attach)] += n
-        else:
-            self._tally[name, reason] += n
 
     def add(self, start: Start) -> int | None:
         """Write a start down as pending and give its row. None where it got none, and is counted here.
@@ -173,7 +60,7 @@ class Journal(Reader):
         if made.rowcount == 0:
             self._tally["duplicate", ""] += 1
             return None
-        self._pending += 1
+        self._memory.pending += 1
         return made.lastrowid
 
     def resolve(
@@ -185,12 +72,12 @@ class Journal(Reader):
             "finished_ns = coalesce(?, finished_ns) WHERE id = ? AND state = 'pending'",
             (pack(record), record.resolution, started_ns, finished_ns, row),
         )
-        self._pending -= 1
+        self._memory.pending -= 1
 
     def resolve_sandbox(self, row: int) -> None:
         """Answer a pending start: a pod's sandbox that nobody asked for. Raises ValueError where it is not pending."""
         self._move("UPDATE starts SET state = 'sandbox', sandbox = 1 WHERE id = ? AND state = 'pending'", (row,))
-        self._pending -= 1
+        self._memory.pending -= 1
 
     def late(self, row: int, record: ContainerCreate) -> bool:
         """Give a start that was answered as unresolved its late answer; it is counted once, as before.
@@ -235,7 +122,7 @@ class Journal(Reader):
             self._move(
                 "UPDATE starts SET state = 'written' WHERE id = ? AND state = 'ready' AND sequence IS NOT NULL", (row,)
             )
-        self._full = False
+        self._memory.full = False
 
     def refuse(self, row: int, reason: str) -> None:
         """Take back a pending start that turned out to be no container root, and count it as that.
@@ -244,7 +131,7 @@ class Journal(Reader):
         """
         self._move("DELETE FROM starts WHERE id = ? AND state = 'pending'", (row,))
         self._tally["not_a_root", reason] += 1
-        self._pending -= 1
+        self._memory.pending -= 1
 
     def drop(self, row: int, reason: str) -> None:
         """Give up a start that is pending or ready. A revised one stays written, as its first answer was.
@@ -258,8 +145,8 @@ class Journal(Reader):
             "WHERE id = ? AND state IN ('pending', 'ready')",
             (reason, row),
         )
-        self._pending -= start is not None and start.state is State.PENDING
-        self._full = False
+        self._memory.pending -= start is not None and start.state is State.PENDING
+        self._memory.full = False
 
     def end(self, cgroup_id: int, hierarchy: int, at_ns: int, source: TimeSource) -> bool:
         """Note the end of the newest start in a cgroup of this boot, in any state; the first end that is told stays.
@@ -288,7 +175,7 @@ class Journal(Reader):
         self._connection.execute(
             "UPDATE starts SET ended_ns = ?, ended_source = ? WHERE id = ? AND ended_ns IS NULL", (at_ns, source, row)
         )
-        self._full = False
+        self._memory.full = False
 
     def close_earlier_boots(self) -> None:
         """Note that whatever ran before this boot has ended, by the last commit at the latest."""
@@ -304,7 +191,7 @@ class Journal(Reader):
         `known_ids` are those of all runtimes' listings. At most 1,000 at once; returns how many.
         """
         self._inside()
-        self._full = False
+        self._memory.full = False
         return room.forget_unknown(self._connection, self.boot_id, known_ids, older_than_ns)
 
     def open_attach(self, collector: str, attach: int, hierarchy: int, at_ns: int, *, taken_over: bool = False) -> None:
@@ -314,7 +201,7 @@ class Journal(Reader):
         """
         self._inside()
         taken_over = taken_over or attach in self._read_before
-        self._attaches[attach] = attaches.open_attach(
+        self._memory.attaches[attach] = attaches.open_attach(
             self._connection, self.boot_id, (collector, attach, hierarchy), at_ns, taken_over=taken_over
         )
 
@@ -322,9 +209,9 @@ class Journal(Reader):
         """Store the kernel's counters of an open attach, at most once a second."""
         self._inside()
         now = self._now()
-        if not 0 <= now - self._stored.get(ledger.attach, 0) < _SECOND:
+        if not 0 <= now - self._memory.stored.get(ledger.attach, 0) < _SECOND:
             attaches.store(self._connection, self._attach(ledger.attach), ledger)
-            self._stored[ledger.attach] = now
+            self._memory.stored[ledger.attach] = now
 
     def close_attach(self, ledger: KernelLedger, at_ns: int) -> None:
         """Store the last counters of an attach that this process read to its end, and close it."""
@@ -339,7 +226,7 @@ class Journal(Reader):
         To be called once, after this process has attached. Returns how many there were.
         """
         self._inside()
-        lost = attaches.close_orphans(self._connection, at_ns, self._attaches.values())
+        lost = attaches.close_orphans(self._connection, at_ns, self._memory.attaches.values())
         if lost:
             self.gap(self.newest_durable_ns, at_ns, "attach_lost", None)
         return lost
@@ -349,85 +236,17 @@ class Journal(Reader):
         self._inside()
         attaches.add_gap(self._connection, from_ns, to_ns, reason, bound)
 
-    @property
-    def size_bytes(self) -> int:
-        """What the file and its log take on disk."""
-        return sum(
-            part.stat().st_size for part in (self.path, self.path.with_name(self.path.name + "-wal")) if part.exists()
-        )
-
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            return file.connect(self.path, self._max_bytes, self._now())
-        except sqlite3.Error as error:
-            if file.is_corrupt(error):
-                return self._renewed()
-            raise JournalError(
-                f"{self.path}: can't be opened: {error}; is its disk full, or not to be written?"
-            ) from error
-
-    def _renewed(self) -> sqlite3.Connection:
-        now = self._now()
-        self.set_aside = file.set_aside(self.path, now)
-        connection = file.connect(self.path, self._max_bytes, now)
-        attaches.add_gap(connection, 0, now, "journal_corrupt", None)
-        return connection
-
-    def _begin_anew(self) -> None:
-        self._attaches.clear()
-        self._stored.clear()
-        self._pending = self._value("SELECT count(*) FROM starts WHERE state = 'pending'")
-        self._full = False
-
     def _has_room(self) -> bool:
         """Whether another start fits; what is settled makes room for it. An eighth of the size is left to the log."""
         limit = self._max_bytes - self._max_bytes // 8
-        while not self._full and room.used_bytes(self._connection, self._pending) >= limit:
-            self._full = not room.make_room(self._connection, self.boot_id)
-        return not self._full
-
-    def _flush(self) -> None:
-        for (name, key), n in (self._tally + self._held).items():
-            if name == "read":
-                self._connection.execute("UPDATE attaches SET read = read + ? WHERE id = ?", (n, key))
-            elif name == "end_read":
-                self._connection.execute("UPDATE attaches SET end_read = end_read + ? WHERE id = ?", (n, key))
-            else:
-                self._connection.execute(
-                    "INSERT INTO counters (name, reason, value) VALUES (?, ?, ?) "
-                    "ON CONFLICT (name, reason) DO UPDATE SET value = value + excluded.value",
-                    (name, key, n),
-                )
-
-    def _attach(self, number: int | None) -> int:
-        if number is None or number not in self._attaches:
-            raise ValueError(f"attach {number} is not open in this journal")
-        return self._attaches[number]
+        while not self._memory.full and room.used_bytes(self._connection, self._memory.pending) >= limit:
+            self._memory.full = not room.make_room(self._connection, self.boot_id)
+        return not self._memory.full
 
     def _move(self, statement: str, arguments: tuple[Value, ...]) -> None:
         self._inside()
         if self._connection.execute(statement, arguments).rowcount != 1:
             raise ValueError(f"no row is in the right state for: {statement.split(' WHERE ', maxsplit=1)[0]}")
-
-    def _inside(self) -> None:
-        if not self._connection.in_transaction:
-            raise RuntimeError("the journal changes inside `with journal.transaction():` alone")
-
-    def _rows(self, statement: str, *arguments: Value) -> list[sqlite3.Row]:
-        try:
-            return super()._rows(statement, *arguments)
-        except sqlite3.Error as error:
-            if file.is_corrupt(error):
-                self._translate(error)
-            raise
-
-    def _translate(self, error: sqlite3.Error) -> None:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if file.is_corrupt(error):
-            raise JournalCorruptError(f"{self.path}: the journal is damaged: {error}") from error
-        if code in _DISK:
-            reason = "disk_full" if code == sqlite3.SQLITE_FULL else "disk_error"
-            raise NotCommittedError(reason, error) from error
 
 
 def open_journal(
