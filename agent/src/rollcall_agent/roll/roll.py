@@ -14,14 +14,16 @@ from contextlib import suppress
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from rollcall.record import ContainerCreate, Resolution
 from rollcall_agent.collect.event import Collector, KernelLedger
 from rollcall_agent.collect.hierarchy import Hierarchy
 from rollcall_agent.enrich.enricher import Enricher
-from rollcall_agent.enrich.facts import Facts, Listing, Question
+from rollcall_agent.enrich.facts import Facts, Listing, Question, State
 from rollcall_agent.journal.start import Start
 from rollcall_agent.journal.writer import Journal, NotCommittedError
+from rollcall_agent.roll.cgroup_files import limits_of
 from rollcall_agent.roll.clock import WallClock
 from rollcall_agent.roll.compose import compose, excess_record
 from rollcall_agent.roll.handing import Handing, HandOut, Wishes
@@ -206,6 +208,8 @@ class Roll:
     def _compose(self, start: Start, facts: Facts) -> ContainerCreate:
         if facts.resolution in {Resolution.RESOLVED, Resolution.PARTIAL}:
             self._note_live(start)
+        if facts.resources.source is None and facts.state is State.RUNNING:
+            facts = replace(facts, resources=limits_of(start, self._hierarchy))
         return compose(start, facts, self._node, self._hierarchy)
 
     def _note_live(self, start: Start) -> None:

@@ -1,0 +1,44 @@
+"""The limits of a container as its cgroup's files show them, for runtimes that do not tell.
+
+They are written after the directory was made, on version 1 and hybrid in other hierarchies at the same path: read them
+once the runtime says that the container runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from rollcall.record import Resources
+from rollcall_agent.collect.hierarchy import Hierarchy
+from rollcall_agent.enrich.limits import limits_from_cgroup
+from rollcall_agent.journal.start import Start
+
+
+def limits_of(start: Start, hierarchy: Hierarchy) -> Resources:
+    """Return the limits of a start whose directory still stands, unknown ones where it does not."""
+    if not start.path or start.path_cut:
+        return Resources()
+    mount = os.fsencode(hierarchy.mount)
+    try:
+        if os.stat(mount + start.path).st_ino != start.cgroup_id:  # noqa: PTH116  # any bytes, no Path
+            return Resources()
+    except OSError:
+        return Resources()
+    return limits_from_cgroup(_reader(hierarchy, start.path))
+
+
+def _reader(hierarchy: Hierarchy, path: bytes) -> Callable[[str], str | None]:
+    mount = os.fsencode(hierarchy.mount)
+
+    def read(name: str) -> str | None:
+        base = mount
+        if hierarchy.version == 1:  # each controller has a hierarchy of its own, mounted beside (cgroups(7))
+            base = os.path.dirname(mount) + b"/" + name.partition(".")[0].encode()  # noqa: PTH120
+        try:
+            with open(base + path + b"/" + name.encode(), encoding="ascii") as file:  # noqa: PTH123
+                return file.read()
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    return read
