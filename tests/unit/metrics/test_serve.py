@@ -98,8 +98,9 @@ async def test_too_many_at_once_are_let_go_and_later_ones_served(port: int) -> N
             pass
 
 
-async def test_closing_lets_go_of_who_still_asks() -> None:
-    async with AsyncExitStack() as silent:
+async def test_closing_lets_go_of_who_still_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "_REQUEST_SECONDS", 3600)
+    async with asyncio.timeout(DEADLINE_S), AsyncExitStack() as silent:
         async with serving("127.0.0.1", 0, render) as port:
             reader, writer = await silent.enter_async_context(connected(port))
             writer.write(b"GET /metrics")
