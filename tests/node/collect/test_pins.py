@@ -121,6 +121,19 @@ def test_a_second_process_on_the_same_pins_is_refused(opening: Open) -> None:
     assert opening().adopted
 
 
+def test_a_taken_over_probe_forgets_the_limits_of_roots_that_may_have_ended(opening: Open) -> None:
+    first = opening()
+    for number in range(1, 40):
+        first.limit_below(number << 40)
+    first.close()
+    again = opening()
+    assert again.adopted
+    roots = again._maps["roots"]
+    assert again._libbpf.keys(roots, 8) == []
+    again.limit_below(7)
+    assert again._libbpf.keys(roots, 8) == [(7).to_bytes(8, sys.byteorder)]
+
+
 def test_a_refusal_leaves_the_directory_unlocked(
     hierarchy: Hierarchy, opening: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,6 +121,8 @@ class CoreCollector:
         self = cls(libbpf, hierarchy=hierarchy, loaded=None, pinned=pinned)
         self.attach_number = number
         self.adopted = True
+        for root in libbpf.keys(pinned.maps["roots"], wire.ROOT_BYTES):  # some ended meanwhile; those that live return
+            libbpf.delete(pinned.maps["roots"], root)
         self.renew()
         return self
 

@@ -162,6 +162,7 @@ class Libbpf:
             ("bpf_map_lookup_elem", number, [number, text, pointer]),
             ("bpf_map_update_elem", number, [number, text, text, ctypes.c_uint64]),
             ("bpf_map_delete_elem", number, [number, text]),
+            ("bpf_map_get_next_key", number, [number, text, pointer]),
             ("libbpf_num_possible_cpus", number, []),
             ("libbpf_version_string", text, []),
         ):
@@ -222,6 +223,14 @@ class Libbpf:
     def update(self, fd: int, key: bytes, value: bytes) -> None:
         """Set an entry. Raises OSError (E2BIG: the map is full)."""
         _check(self._lib.bpf_map_update_elem(fd, key, value, _BPF_ANY), "can't write a map entry")
+
+    def keys(self, fd: int, size: int) -> list[bytes]:
+        """Return the keys of a map, `size` bytes each; one that changes meanwhile may miss some."""
+        found: list[bytes] = []
+        key = ctypes.create_string_buffer(size)
+        while self._lib.bpf_map_get_next_key(fd, found[-1] if found else None, key) == 0 and key.raw not in found[-1:]:
+            found.append(key.raw)
+        return found
 
     def delete(self, fd: int, key: bytes) -> None:
         """Delete an entry, if it is there."""

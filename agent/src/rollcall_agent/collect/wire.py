@@ -22,6 +22,7 @@ _CONTROL: Final = Layout("=IIQQQ")
 CONTROL_BYTES: Final = _CONTROL.size
 WAYS_BYTES: Final = _WAYS.size
 BUDGET_BYTES: Final = 24
+ROOT_BYTES: Final = 8
 
 QUIET_AFTER_NS: Final = 600 * 10**9
 """A program that nobody has renewed for this long goes quiet: longer than any restart, shorter than a day."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,6 +23,8 @@ from rollcall_agent.journal.writer import Journal
 from rollcall_agent.roll.intake import covers
 from rollcall_agent.roll.node import NodeIdentity
 from rollcall_agent.roll.walk import Standing
+
+FORGET_AFTER_NS: Final = 24 * 3600 * 10**9
 
 
 class Merged(Struct, kw_only=True):
@@ -39,6 +42,12 @@ class Reconciler:
         self._journal = journal
         self._node = node
         self._hierarchy = hierarchy
+        self._known: dict[str, frozenset[str]] = {}
+
+    def forget(self, endpoint: str, listing: Listing) -> None:
+        """Let the journal forget what ended a day ago, as far as no runtime knows it any more."""
+        self._known[endpoint] = frozenset(each.container_id for each in listing.items)
+        self._journal.forget_unknown(frozenset[str]().union(*self._known.values()), time.time_ns() - FORGET_AFTER_NS)
 
     def merge(self, listing: Listing, standing: Sequence[Standing]) -> Merged:
         """Merge one runtime's listing with what stands in the cgroup tree."""

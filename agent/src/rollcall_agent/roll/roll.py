@@ -239,6 +239,7 @@ class Roll:
         try:
             with self._journal.transaction():
                 merged = self._reconciler.merge(listing, standing)
+                self._reconciler.forget(endpoint, listing)
         except NotCommittedError:
             self._want_listing()
             return
