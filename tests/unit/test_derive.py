@@ -144,6 +144,7 @@ NO_ROOTS = {
     f"/libpod_parent/{A}": NotARoot(reason=Rejection.NOT_A_SHAPE),
     f"/kata_overhead/{H}": NotARoot(reason=Rejection.NOT_A_SHAPE),
     f"/kata_overhead/kubepods/besteffort/pod{UID}/{H}": NotARoot(reason=Rejection.NOT_A_SHAPE),
+    f"/kata_overhead/kubepods-pod{UID_}.slice:cri-containerd:{H}": NotARoot(reason=Rejection.NOT_A_SHAPE),
     r"/machine.slice/machine-qemu\x2d1\x2dvm.scope": NotARoot(reason=Rejection.NOT_A_SHAPE),
     "/system.slice/machine-web1.scope": NotARoot(reason=Rejection.NOT_A_SHAPE),
     r"/machine.slice/machine-\x1b\x5b31m.scope": NotARoot(reason=Rejection.NOT_A_SHAPE),

@@ -98,13 +98,16 @@ def test_every_resolution_has_a_meaning() -> None:
 
 
 def given_as_reasons() -> Iterator[tuple[str, str]]:
-    """Yield (file, word) for each text of one CamelCase word in what resolves starts: there these are reasons alone."""
+    """Yield (file, word) for each text of one CamelCase word in what resolves starts: a reason, or the name of a call."""
+    package = ROOT / "agent" / "src" / "rollcall_agent"
     word = re.compile(r"[A-Z][a-z]+[A-Z][A-Za-z]+")
-    for part in ("enrich", "roll"):
-        for file in sorted((ROOT / "agent" / "src" / "rollcall_agent" / part).glob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text())):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and word.fullmatch(node.value):
-                    yield file.name, node.value
+    protocols = "".join(file.read_text() for file in (package / "enrich" / "proto").glob("*.proto"))
+    calls = set(re.findall(r"message (\w+)Request", protocols))
+    for file in sorted([*(package / "enrich").glob("*.py"), *(package / "roll").glob("*.py")]):
+        texts = (node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant))
+        for text in texts:
+            if isinstance(text, str) and word.fullmatch(text) and text not in calls:
+                yield file.name, text
 
 
 def test_every_reason_that_is_given_is_listed() -> None:

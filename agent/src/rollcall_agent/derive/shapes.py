@@ -87,6 +87,8 @@ def shape(parts: Sequence[bytes], at: int, namespaces: Container[str]) -> Shape 
     `parts` are the components of a path from the top; an empty one stands for those that the kernel cut away.
     """
     part = parts[at]
+    if parts[0] == b"kata_overhead":  # Kata repeats below it, for its host side alone, what containers are called
+        return None
     found = _by_itself(parts, at) if len(part) >= SHORTEST else None
     if at != 1:
         return found
@@ -127,8 +129,7 @@ def _by_itself(parts: Sequence[bytes], at: int) -> Shape | None:
 
 def _bare(name: bytes, parts: Sequence[bytes], at: int, parent: bytes) -> Shape | None:
     # Podman with cgroupfs calls a pod's directory by the pod's id (libpod, pod creation); its containers have a prefix.
-    # Kata repeats below this one, for its host side alone, what the pod's containers are called.
-    if parent == b"libpod_parent" or parts[0] == b"kata_overhead":
+    if parent == b"libpod_parent":
         return None
     runtime, pod_uid = "", _pod_uid(parent)
     if parent in {b"docker", b"actions_job", b"ecs"} or (at > 1 and parts[at - 2] == b"ecs"):
