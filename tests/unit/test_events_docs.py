@@ -98,7 +98,7 @@ def test_every_resolution_has_a_meaning() -> None:
 
 
 def given_as_reasons() -> Iterator[tuple[str, str]]:
-    """Yield (file, word) for each text of one CamelCase word in what resolves starts: a reason, or the name of a call."""
+    """Yield (file, word) for each text of one CamelCase word in what resolves starts: a reason, or a call."""
     package = ROOT / "agent" / "src" / "rollcall_agent"
     word = re.compile(r"[A-Z][a-z]+[A-Z][A-Za-z]+")
     protocols = "".join(file.read_text() for file in (package / "enrich" / "proto").glob("*.proto"))
