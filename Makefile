@@ -21,14 +21,15 @@ demo: venv bpf ## a containerd of its own, pods and containers in it, one record
 .PHONY: test
 test: venv bpf ## unit tests, then the tests on a real containerd (root)
 	@PYTHON=$(PYTHON) $(PACKAGES) test
+	@$(BIN)/python tools/link_bcc.py
 	$(BIN)/pytest tests/unit
 	$(BIN)/pytest tests/node
 
 .PHONY: test-newer
-test-newer: bpf ## the unit tests on Python 3.13, where it is found
-	@command -v python3.13 >/dev/null && python3.13 -c '' || { echo 'python3.13 is not here: nothing tested' >&2; exit 1; }
-	@$(MAKE) venv PYTHON=python3.13 VENV=$(VENV)-3.13
-	$(VENV)-3.13/bin/pytest tests/unit
+test-newer: bpf ## the unit tests on a newer Python than 3.11, where one is found
+	@newer=$$(tools/newer-python) || { echo 'There is no newer Python here: nothing was tested.' >&2; exit 1; }; \
+	$(MAKE) venv PYTHON="$$newer" VENV=$(VENV)-newer
+	$(VENV)-newer/bin/pytest tests/unit
 
 .PHONY: lint
 lint: venv ## ruff, mypy, import contracts
@@ -40,11 +41,13 @@ lint: venv ## ruff, mypy, import contracts
 .PHONY: full
 full: venv bpf ## everything, with the long form of each test (root)
 	@PYTHON=$(PYTHON) $(PACKAGES) test
+	@$(BIN)/python tools/link_bcc.py
 	$(BIN)/pytest -m '' tests
 
 .PHONY: bench
 bench: venv bpf ## measure on this machine and write docs/benchmarks.md (root)
 	@PYTHON=$(PYTHON) $(PACKAGES) bench
+	@$(BIN)/python tools/link_bcc.py
 	@PYTHONPATH=tests $(BIN)/python -m lab.bench
 
 .PHONY: venv
@@ -55,7 +58,6 @@ $(VENV)/.installed: requirements/dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	@$(BIN)/python tools/link_bcc.py
 	@touch $@
 
 .PHONY: bpf
@@ -81,5 +83,5 @@ LOCKED = --quiet --upgrade --universal --python-version 3.11 --generate-hashes -
 
 .PHONY: clean
 clean: ## remove everything that make built
-	rm -rf $(VENV) $(VENV)-3.13 dist $(OBJECT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-newer dist $(OBJECT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
