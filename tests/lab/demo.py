@@ -93,4 +93,7 @@ def _is_attached(process: subprocess.Popen[bytes], journal: Path) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
