@@ -155,7 +155,8 @@ def test_an_error_shows_hostile_text_harmless_and_short() -> None:
         ("docker.io/library/nginx:1", "nginx:1"),
         ("docker.io/bitnami/nginx:1", "bitnami/nginx:1"),
         ("ghcr.io/a:1", "ghcr.io/a:1"),
-        # Shorter, these would be read as a host or as the id of an image.
+        # Shorter, these would be read as a host, a wrong one, or as the id of an image.
+        ("docker.io/a_b.c/d:1", "docker.io/a_b.c/d:1"),
         ("docker.io/localhost/a:1", "docker.io/localhost/a:1"),
         ("docker.io/ghcr.io/a:1", "docker.io/ghcr.io/a:1"),
         (f"docker.io/library/{SHA}", f"library/{SHA}"),

@@ -87,9 +87,16 @@ def familiar(reference: Reference) -> str:
     text = str(reference)
     for prefix in (f"{_HUB}/library/", f"{_HUB}/"):
         short = text.removeprefix(prefix)
-        if short != text and not image_id(short) and parse(short) == reference:
+        if short != text and _reads_as(short, reference):
             return short
     return text
+
+
+def _reads_as(text: str, reference: Reference) -> bool:
+    try:
+        return parse(text) == reference
+    except InvalidReferenceError:
+        return False
 
 
 def _refuse_what_is_none(text: str) -> None:
