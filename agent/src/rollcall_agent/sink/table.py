@@ -9,15 +9,18 @@ from rich.cells import set_cell_size
 from rollcall.record import ContainerCreate, Resolution
 from rollcall.text import printable
 
-_COLUMNS: Final = (  # name, least width, share of the room that is left
-    ("TIME", 12, 0),
-    ("RUNTIME", 11, 0),
-    ("WHOSE", 16, 3),
-    ("CONTAINER", 12, 2),
-    ("IMAGE", 16, 4),
-    ("DIGEST", 13, 0),
-    ("ANSWER", 12, 2),
-)
+_COLUMNS: Final = {  # name: least width, share of the room that is left
+    "TIME": (12, 0),
+    "RUNTIME": (11, 0),
+    "WHOSE": (16, 3),
+    "CONTAINER": (12, 2),
+    "IMAGE": (16, 4),
+    "DIGEST": (13, 0),
+    "ANSWER": (12, 2),
+}
+_LEFT_OUT: Final = ("RUNTIME", "TIME", "CONTAINER")
+"""What a narrow terminal does without, in this order."""
+
 _COLOURS: Final = {
     Resolution.RESOLVED: "32",
     Resolution.PARTIAL: "33",
@@ -28,15 +31,23 @@ _COLOURS: Final = {
 _CELL: Final = 256
 
 
-def widths(columns: int) -> list[int]:
-    """Share `columns` of a terminal out; a narrow one gets the least widths and wraps."""
-    room = max(0, columns - sum(least + 1 for _, least, _ in _COLUMNS))
-    shares = sum(share for _, _, share in _COLUMNS)
-    return [least + room * share // shares for _, least, share in _COLUMNS]
+def widths(columns: int) -> dict[str, int]:
+    """Share the columns of a terminal out among those of the table that fit, each with a space behind it."""
+    shown = dict(_COLUMNS)
+    for name in _LEFT_OUT:
+        if _least(shown) > columns:
+            del shown[name]
+    room = max(0, columns - _least(shown))
+    shares = sum(share for _, share in shown.values())
+    return {name: least + room * share // shares for name, (least, share) in shown.items()}
 
 
-def cells(record: ContainerCreate) -> list[str]:
-    """Return a record's cells, made safe for a terminal."""
+def _least(columns: dict[str, tuple[int, int]]) -> int:
+    return sum(least + 1 for least, _ in columns.values())
+
+
+def cells(record: ContainerCreate) -> dict[str, str]:
+    """Return a record's cells by their columns' names, made safe for a terminal."""
     pod = record.pod
     if pod.name or pod.namespace:
         whose = f"{pod.namespace or '?'}/{pod.name or '?'}"
@@ -46,16 +57,16 @@ def cells(record: ContainerCreate) -> list[str]:
         whose = "(no pod)" if pod.sandbox is False else "?"
     name = "(sandbox)" if pod.sandbox else record.container.name or record.container_id[:12]
     answer = record.resolution.value + (f" {record.reason}" if record.reason else "")
-    texts = (
-        record.ctime[11:23] if record.ctime else "?",
-        record.runtime.name or "?",
-        whose,
-        name,
-        record.image.requested or "?",
-        record.image.short_digest or "?",
-        answer,
-    )
-    return [printable(text, _CELL) for text in texts]
+    texts = {
+        "TIME": record.ctime[11:23] if record.ctime else "?",
+        "RUNTIME": record.runtime.name or "?",
+        "WHOSE": whose,
+        "CONTAINER": name,
+        "IMAGE": record.image.requested or "?",
+        "DIGEST": record.image.short_digest or "?",
+        "ANSWER": answer,
+    }
+    return {column: printable(text, _CELL) for column, text in texts.items()}
 
 
 class Table:
@@ -67,16 +78,16 @@ class Table:
 
     def header(self) -> bytes:
         """See `Format`."""
-        return self._row([name for name, _, _ in _COLUMNS], "1")
+        return self._row({name: name for name in self._widths}, "1")
 
     def line(self, record: ContainerCreate) -> bytes:
         """See `Format`."""
         return self._row(cells(record), _COLOURS[record.resolution])
 
-    def _row(self, texts: list[str], colour: str) -> bytes:
-        fitted = [_fit(text, width) for text, width in zip(texts, self._widths, strict=True)]
+    def _row(self, texts: dict[str, str], colour: str) -> bytes:
+        fitted = [_fit(texts[name], width) for name, width in self._widths.items()]
         if self._colour:
-            fitted[-1] = f"\x1b[{colour}m{fitted[-1]}\x1b[0m"
+            fitted[-1] = f"\x1b[{colour}m{fitted[-1].rstrip()}\x1b[0m"
         return (" ".join(fitted).rstrip() + "\n").encode()
 
 
