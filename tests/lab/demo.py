@@ -93,6 +93,7 @@ def _is_attached(process: subprocess.Popen[bytes], journal: Path) -> bool:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clear up then too
     try:
         main()
     except KeyboardInterrupt:
