@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from rollcall_agent.collect.event import KernelLedger, WaysOut
+from rollcall_agent.enrich.counters import Counters, Latency
 from rollcall_agent.journal import AgentLedger, Books, Gap, KernelRow
 from rollcall_agent.metrics.definitions import METRICS, page
-from rollcall_agent.metrics.exposition import Exposition, RuntimeCounts, Snapshot
-from rollcall_agent.metrics.latency import BOUNDS, Latencies, Latency
+from rollcall_agent.metrics.exposition import Exposition, Snapshot
 
 ROW = KernelRow(
     collector="core",
@@ -68,15 +69,25 @@ def scrape(snapshot: Snapshot, accept: str = "") -> dict[str, Metric]:
 
 @pytest.fixture
 def snapshot() -> Snapshot:
-    latencies = Latencies()
-    for seconds in (0.0004, 0.0005, 0.002, 1000.0, -1.0):
-        latencies.mkdir_to_read.observe(seconds)
-    runtimes = [
-        RuntimeCounts(runtime="containerd", waiting=1, retries=2, errors={"RuntimeHung": 3}),
-        RuntimeCounts(runtime="containerd", waiting=10, retries=20, errors={"RuntimeHung": 30, "WrongID": 1}),
-        *(RuntimeCounts(runtime=f"x{n}", waiting=1, retries=1, errors={}) for n in range(100)),
-    ]
-    return Snapshot(books=BOOKS, journal_bytes=4096, latencies=latencies, runtimes=runtimes)
+    mkdir_to_read = Latency()
+    for seconds in (0.0004, 0.001, 0.002, 1000.0):
+        mkdir_to_read.observe(seconds)
+    enrich = Counters(
+        tries=9,
+        retries=4,
+        lists=2,
+        late=1,
+        answers=Counter(Resolved=5, Unresolved=1),
+        errors={"/run/a.sock": Counter(RuntimeHung=3), "/run/b.sock": Counter(RuntimeHung=30, WrongID=1)},
+    )
+    return Snapshot(
+        books=BOOKS,
+        journal_bytes=4096,
+        mkdir_to_read=mkdir_to_read,
+        mkdir_to_written=Latency(),
+        questions=11,
+        enrich=enrich,
+    )
 
 
 def values(families: dict[str, Metric]) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -120,14 +131,21 @@ def test_every_number_stands_under_its_name(snapshot: Snapshot, accept: str) -> 
         ("rollcall_journal_info", ("e0",), 1),
         ("rollcall_journal_size_bytes", (), 4096),
         ("rollcall_journal_last_commit_timestamp_seconds", (), 1_700_000_000.5),
-        ("rollcall_mkdir_to_read_seconds_count", (), 5),
-        ("rollcall_mkdir_to_read_seconds_bucket", ("0.0005",), 3),
-        ("rollcall_mkdir_to_read_seconds_bucket", ("0.001",), 3),
-        ("rollcall_mkdir_to_read_seconds_bucket", ("0.003",), 4),
-        ("rollcall_mkdir_to_read_seconds_bucket", ("+Inf",), 5),
-        ("rollcall_runtime_waiting", ("containerd",), 11),
-        ("rollcall_runtime_retries_total", ("other",), 100),
-        ("rollcall_runtime_errors_total", ("RuntimeHung", "containerd"), 33),
+        ("rollcall_mkdir_to_read_seconds_count", (), 4),
+        ("rollcall_mkdir_to_read_seconds_bucket", ("0.001",), 2),
+        ("rollcall_mkdir_to_read_seconds_bucket", ("0.0025",), 3),
+        ("rollcall_mkdir_to_read_seconds_bucket", ("60.0",), 3),
+        ("rollcall_mkdir_to_read_seconds_bucket", ("+Inf",), 4),
+        ("rollcall_mkdir_to_read_seconds_sum", (), 1000.0034),
+        ("rollcall_mkdir_to_written_seconds_count", (), 0),
+        ("rollcall_read_to_answer_seconds_count", (), 0),
+        ("rollcall_runtime_waiting", (), 11),
+        ("rollcall_runtime_tries_total", (), 9),
+        ("rollcall_runtime_retries_total", (), 4),
+        ("rollcall_runtime_lists_total", (), 2),
+        ("rollcall_runtime_answers_total", ("Resolved",), 5),
+        ("rollcall_runtime_late_answers_total", (), 1),
+        ("rollcall_runtime_errors_total", ("/run/b.sock", "RuntimeHung"), 30),
     ]:
         assert found[name, labels] == value, (name, labels)
     assert ("rollcall_attach_info", ("2", "core", "0")) not in found
@@ -168,12 +186,3 @@ def test_names_follow_the_conventions() -> None:
 def test_the_page_is_what_is_defined() -> None:
     written = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text("utf-8")
     assert written == page()
-
-
-def test_a_latency_is_counted_in_one_bucket() -> None:
-    latency = Latency()
-    for bound in BOUNDS:
-        latency.observe(bound)
-        latency.observe(bound + 1e-9)
-    assert sum(latency.counts) == 2 * len(BOUNDS)
-    assert latency.counts == [1] + [2] * (len(BOUNDS) - 1) + [1]

@@ -19,7 +19,6 @@ class Metric(Struct, frozen=True):
 
 
 _CHANGE: Final = {"change": "`mkdir` or `rmdir`"}
-_RUNTIME: Final = {"runtime": "`containerd`, `cri-o`, `docker`, `podman`, or `other`"}
 
 METRICS: Final = {
     metric.name: metric
@@ -95,13 +94,26 @@ METRICS: Final = {
             "rollcall_read_to_answer_seconds", "histogram", "From there to the runtime's answer, or its being given up."
         ),
         Metric("rollcall_mkdir_to_written_seconds", "histogram", "From a cgroup's making until a sink has its record."),
-        Metric("rollcall_runtime_waiting", "gauge", "Questions that wait for a runtime.", _RUNTIME),
-        Metric("rollcall_runtime_retries_total", "counter", "Questions asked again.", _RUNTIME),
+        Metric("rollcall_runtime_waiting", "gauge", "Questions that wait for a runtime's answer."),
+        Metric("rollcall_runtime_tries_total", "counter", "Questions put to runtimes, each time they were."),
+        Metric("rollcall_runtime_retries_total", "counter", "Those that had been put to the same runtime before."),
+        Metric("rollcall_runtime_lists_total", "counter", "Lists that were asked for in place of many questions."),
+        Metric(
+            "rollcall_runtime_answers_total",
+            "counter",
+            "Answers, by how far they go.",
+            {"resolution": "as in a record"},
+        ),
+        Metric(
+            "rollcall_runtime_late_answers_total",
+            "counter",
+            "Answers to what had been answered by another runtime, or given up.",
+        ),
         Metric(
             "rollcall_runtime_errors_total",
             "counter",
             "Calls that failed otherwise than by `NotFound`.",
-            _RUNTIME | {"failure": "reason as in a record"},
+            {"endpoint": "path of the runtime's socket", "failure": "reason as in a record"},
         ),
     )
 }

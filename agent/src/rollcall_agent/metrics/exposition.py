@@ -16,30 +16,21 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 
+from rollcall_agent.enrich.counters import LATENCY_SECONDS, Counters, Latency
 from rollcall_agent.journal.books import Books
 from rollcall_agent.journal.reader import WAYS
 from rollcall_agent.metrics.definitions import METRICS
-from rollcall_agent.metrics.latency import BOUNDS, Latencies, Latency
-
-_RUNTIMES = ("containerd", "cri-o", "docker", "podman")
-
-
-class RuntimeCounts(Struct, frozen=True, kw_only=True):
-    """How one endpoint does: `runtime` is the name that its API gives; `errors` is by failure."""
-
-    runtime: str
-    waiting: int
-    retries: int
-    errors: Mapping[str, int]
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """All that a scrape shows."""
+    """All that a scrape shows; `questions` is how many wait for a runtime's answer."""
 
     books: Books
     journal_bytes: int
-    latencies: Latencies
-    runtimes: Iterable[RuntimeCounts]
+    mkdir_to_read: Latency
+    mkdir_to_written: Latency
+    questions: int
+    enrich: Counters
 
 
 class Exposition:
@@ -61,8 +52,11 @@ class Exposition:
         yield from _kernel(snapshot.books)
         yield from _agent(snapshot.books)
         yield from _journal(snapshot)
-        yield from _latencies(snapshot.latencies)
-        yield from _runtimes(snapshot.runtimes)
+        yield _histogram("rollcall_mkdir_to_read_seconds", snapshot.mkdir_to_read)
+        yield _histogram("rollcall_read_to_answer_seconds", snapshot.enrich.latency)
+        yield _histogram("rollcall_mkdir_to_written_seconds", snapshot.mkdir_to_written)
+        yield _family("rollcall_runtime_waiting", {(): snapshot.questions})
+        yield from _runtimes(snapshot.enrich)
 
 
 def _family(name: str, values: Mapping[tuple[str, ...], float]) -> Metric:
@@ -84,10 +78,10 @@ def _info(name: str, rows: Iterable[dict[str, str]]) -> Metric:
 
 def _histogram(name: str, latency: Latency) -> Metric:
     total, buckets = 0, []
-    for bound, count in zip((*map(str, BOUNDS), "+Inf"), latency.counts, strict=True):
+    for bound, count in zip((*map(str, LATENCY_SECONDS), "+Inf"), latency.buckets, strict=True):
         total += count
         buckets.append((bound, float(total)))
-    return HistogramMetricFamily(name, METRICS[name].help, buckets=buckets, sum_value=latency.sum_s)
+    return HistogramMetricFamily(name, METRICS[name].help, buckets=buckets, sum_value=latency.total_seconds)
 
 
 def _kernel(books: Books) -> Iterator[Metric]:
@@ -146,23 +140,11 @@ def _journal(snapshot: Snapshot) -> Iterator[Metric]:
     yield _family("rollcall_journal_last_commit_timestamp_seconds", {(): books.durable_ns / 1e9})
 
 
-def _latencies(latencies: Latencies) -> Iterator[Metric]:
-    yield _histogram("rollcall_mkdir_to_read_seconds", latencies.mkdir_to_read)
-    yield _histogram("rollcall_read_to_answer_seconds", latencies.read_to_answer)
-    yield _histogram("rollcall_mkdir_to_written_seconds", latencies.mkdir_to_written)
-
-
-def _runtimes(runtimes: Iterable[RuntimeCounts]) -> Iterator[Metric]:
-    waiting: Counter[tuple[str, ...]] = Counter()
-    retries: Counter[tuple[str, ...]] = Counter()
-    errors: Counter[tuple[str, ...]] = Counter()
-    for each in runtimes:
-        # A runtime names itself as it likes: a fixed set keeps the number of series bounded.
-        runtime = each.runtime if each.runtime in _RUNTIMES else "other"
-        waiting[runtime,] += each.waiting
-        retries[runtime,] += each.retries
-        for failure, n in each.errors.items():
-            errors[runtime, failure] += n
-    yield _family("rollcall_runtime_waiting", waiting)
-    yield _family("rollcall_runtime_retries_total", retries)
+def _runtimes(enrich: Counters) -> Iterator[Metric]:
+    yield _family("rollcall_runtime_tries_total", {(): enrich.tries})
+    yield _family("rollcall_runtime_retries_total", {(): enrich.retries})
+    yield _family("rollcall_runtime_lists_total", {(): enrich.lists})
+    yield _family("rollcall_runtime_answers_total", {(resolution,): n for resolution, n in enrich.answers.items()})
+    yield _family("rollcall_runtime_late_answers_total", {(): enrich.late})
+    errors = {(endpoint, failure): n for endpoint, failures in enrich.errors.items() for failure, n in failures.items()}
     yield _family("rollcall_runtime_errors_total", errors)
