@@ -146,5 +146,7 @@ def _runtimes(enrich: Counters) -> Iterator[Metric]:
     yield _family("rollcall_runtime_lists_total", {(): enrich.lists})
     yield _family("rollcall_runtime_answers_total", {(resolution,): n for resolution, n in enrich.answers.items()})
     yield _family("rollcall_runtime_late_answers_total", {(): enrich.late})
-    errors = {(endpoint, failure): n for endpoint, failures in enrich.errors.items() for failure, n in failures.items()}
+    errors: dict[tuple[str, ...], int] = {
+        (endpoint, failure): n for endpoint, failures in enrich.errors.items() for failure, n in failures.items()
+    }
     yield _family("rollcall_runtime_errors_total", errors)
