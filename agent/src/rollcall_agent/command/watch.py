@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +22,7 @@ from rollcall_agent.command.form import Form, format_for
 from rollcall_agent.command.logging import log_to_standard_error
 from rollcall_agent.journal.reader import DEFAULT_PATH
 from rollcall_agent.journal.writer import MAX_BYTES, open_journal
+from rollcall_agent.metrics.serve import address
 from rollcall_agent.roll.handing import Wishes
 from rollcall_agent.roll.node import this_node
 from rollcall_agent.roll.roll import Roll
@@ -35,6 +36,15 @@ class CollectorKind(StrEnum):
     AUTO = "auto"
     CORE = "core"
     BCC = "bcc"
+
+
+def _address(where: str | None) -> str | None:
+    if where is not None:
+        try:
+            address(where)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+    return where
 
 
 def watch(  # noqa: PLR0917  # one argument an option
@@ -65,6 +75,9 @@ def watch(  # noqa: PLR0917  # one argument an option
     sandboxes: Annotated[bool, typer.Option(help="Show pods' sandboxes.")] = True,
     duration: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Stop after so many records.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", callback=_address, help="Serve Prometheus metrics there.")
+    ] = None,
 ) -> None:
     """Show every container that starts: whose it is, from which image digest, made when.
 
@@ -82,8 +95,8 @@ def watch(  # noqa: PLR0917  # one argument an option
         undo.callback(probe.close)
         writer = Writer(Output(sys.stdout.fileno()), format_for(output), limit=count)
 
-        def make_roll() -> Roll:
-            return Roll(
+        async def run() -> None:
+            roll = Roll(
                 collector=probe,
                 hierarchy=hierarchy,
                 journal=book,
@@ -92,14 +105,20 @@ def watch(  # noqa: PLR0917  # one argument an option
                 wishes=Wishes(existing=existing, sandboxes=sandboxes),
                 hand_out=writer.write,
             )
+            async with AsyncExitStack() as serving:
+                if metrics is not None:
+                    from rollcall_agent.command.scrape import scraped  # noqa: PLC0415  # prometheus_client, if wanted
+
+                    await serving.enter_async_context(scraped(metrics, roll, book))
+                await _run(roll, writer, duration)
 
         try:
-            asyncio.run(_run(make_roll, writer, duration))
+            asyncio.run(run())
         except NobodyReadsError:  # the books are closed all the same; the interpreter's last flush must find no pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-async def _run(make_roll: Callable[[], Roll], writer: Writer, duration: float | None) -> None:
+async def _run(roll: Roll, writer: Writer, duration: float | None) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     writer.enough = stop.set
@@ -108,7 +127,7 @@ async def _run(make_roll: Callable[[], Roll], writer: Writer, duration: float | 
     if duration is not None:
         loop.call_later(duration, stop.set)
     await writer.begin()
-    await make_roll().run(stop)
+    await roll.run(stop)
 
 
 class Writer:

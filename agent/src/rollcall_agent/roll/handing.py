@@ -7,6 +7,7 @@ out once more, with the same identity and sequence.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -14,6 +15,7 @@ import structlog
 from msgspec import Struct
 
 from rollcall.record import ContainerCreate, Resolution
+from rollcall_agent.enrich.counters import Latency
 from rollcall_agent.enrich.facts import Facts
 from rollcall_agent.journal.start import Start, State
 from rollcall_agent.journal.writer import Journal, NotCommittedError
@@ -55,6 +57,7 @@ class Handing:
         self._handing: asyncio.Task[None] | None = None
         self._unsettled: list[int] = []
         self._existing: set[int] = set()
+        self.mkdir_to_written = Latency()
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def begin(self) -> None:
@@ -131,6 +134,8 @@ class Handing:
             for start in batch:
                 await self._hand_out(placed(start, self._journal.epoch))
                 self._unsettled.append(start.row)
+                if start.boot_ns is not None:
+                    self.mkdir_to_written.observe((time.clock_gettime_ns(time.CLOCK_BOOTTIME) - start.boot_ns) / 1e9)
         except NobodyReadsError as error:
             if not self.broken.done():
                 self.broken.set_exception(error)

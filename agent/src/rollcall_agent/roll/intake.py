@@ -15,6 +15,7 @@ from rollcall.identity import identity
 from rollcall.record import Origin, TimeSource
 from rollcall_agent.collect.event import CgroupEvent, Kind
 from rollcall_agent.derive import ContainerCandidate, NotARoot, derive, unknown_namespace
+from rollcall_agent.enrich.counters import Latency
 from rollcall_agent.journal.start import Start
 from rollcall_agent.journal.writer import Journal
 from rollcall_agent.roll.clock import WallClock
@@ -49,6 +50,7 @@ class Intake:
         self._nesting = nesting
         self._clock = clock
         self._namespaces = namespaces
+        self.mkdir_to_read = Latency()
 
     def take(self, events: Iterable[CgroupEvent]) -> Taken:
         """Take a batch, in order. To be called inside a transaction; calling it again after a rollback is the same."""
@@ -103,6 +105,7 @@ class Intake:
 
     def _row(self, event: CgroupEvent, candidate: ContainerCandidate) -> Start:
         ctime_ns = self._clock.wall_ns(event.boot_ns)
+        self.mkdir_to_read.observe((time.clock_gettime_ns(time.CLOCK_BOOTTIME) - event.boot_ns) / 1e9)
         return Start(
             identity=self._identity(candidate.container_id, event.cgroup_id, ctime_ns),
             candidate=candidate,

@@ -70,10 +70,12 @@ class Roll:
         self.enricher = Enricher(
             endpoints, on_answer=self._handing.answered, on_listing=self._merge, on_back=self._list_one
         )
+        intake = Intake(journal, node, self._nesting, self._clock, self.enricher.namespaces)
+        self.mkdir_to_read, self.mkdir_to_written = intake.mkdir_to_read, self._handing.mkdir_to_written
         self._reading = Reading(
             collector,
             journal,
-            Intake(journal, node, self._nesting, self._clock, self.enricher.namespaces),
+            intake,
             on_taken=self._taken,
             on_loss=self._want_listing,
             on_renewed=self._open_books,

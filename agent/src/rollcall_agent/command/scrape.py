@@ -1,0 +1,30 @@
+"""The metrics of a roll, served to Prometheus. Imported only where they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from rollcall_agent.journal.writer import Journal
+from rollcall_agent.metrics.exposition import Exposition, Snapshot
+from rollcall_agent.metrics.serve import address, serving
+from rollcall_agent.roll.roll import Roll
+
+
+@asynccontextmanager
+async def scraped(where: str, roll: Roll, journal: Journal) -> AsyncIterator[None]:
+    """Serve inside the context at `HOST:PORT`. Raises OSError where the address can't be had."""
+
+    def take() -> Snapshot:
+        return Snapshot(
+            books=journal.books(),
+            journal_bytes=journal.size_bytes,
+            mkdir_to_read=roll.mkdir_to_read,
+            mkdir_to_written=roll.mkdir_to_written,
+            questions=roll.enricher.waiting,
+            enrich=roll.enricher.counters,
+        )
+
+    host, port = address(where)
+    async with serving(host, port, Exposition(take).render):
+        yield
