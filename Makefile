@@ -73,6 +73,10 @@ $(OBJECT): bpf/rollcall.bpf.c bpf/rollcall.h
 wheel: venv bpf ## dist/rollcall-….whl, with the kernel program inside
 	$(BIN)/python -m hatchling build -t wheel
 
+.PHONY: proto
+proto: venv ## generate the protobuf stubs anew
+	$(BIN)/python tools/stubs.py
+
 .PHONY: lock
 lock: ## resolve requirements/*.lock anew (needs uv)
 	uv pip compile $(LOCKED) --extra agent pyproject.toml -o requirements/agent.lock

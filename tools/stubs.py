@@ -1,4 +1,4 @@
-"""Generate the protobuf stubs of the enrichment, or with `--check` say whether the committed ones are current."""
+"""Generate the protobuf stubs, or with `--check` say whether the committed ones are current."""
 
 from __future__ import annotations
 
@@ -9,26 +9,31 @@ from pathlib import Path
 
 from grpc_tools import protoc
 
-SOURCE = Path(__file__).resolve().parent.parent / "agent" / "src"
-PROTO = Path("rollcall_agent") / "enrich" / "proto"
-STUBS = ("cri_pb2.py", "cri_pb2.pyi", "containerd_pb2.py", "containerd_pb2.pyi")
+ROOT = Path(__file__).resolve().parent.parent
+WELL_KNOWN = files("grpc_tools") / "_proto"
+DEFINITIONS = {
+    "agent/src": ("rollcall_agent/enrich/proto/cri.proto", "rollcall_agent/enrich/proto/containerd.proto"),
+    "tests/lab": ("lab_cri.proto",),
+}
+"""Files, by the folder that their imports and their stubs are relative to."""
 
 
 def generate(out: Path) -> None:
-    """Write the stubs below `out`, laid out as in the source tree. Raises RuntimeError where protoc refuses."""
-    well_known = files("grpc_tools") / "_proto"
-    definitions = [str(PROTO / name) for name in ("cri.proto", "containerd.proto")]
-    arguments = ["protoc", f"-I{SOURCE}", f"-I{well_known}", f"--python_out={out}", f"--pyi_out={out}", *definitions]
-    if protoc.main(arguments) != 0:
-        message = "protoc refused the definitions; its own message is above"
-        raise RuntimeError(message)
+    """Write the stubs below `out`, laid out as in the repository. Raises RuntimeError where protoc refuses."""
+    for folder, names in DEFINITIONS.items():
+        to = out / folder
+        to.mkdir(parents=True, exist_ok=True)
+        paths = f"-I{ROOT / folder}", f"-I{WELL_KNOWN}", f"--python_out={to}", f"--pyi_out={to}"
+        if protoc.main(["protoc", *paths, *names]) != 0:
+            raise RuntimeError("protoc refused the definitions; its own message is above")
 
 
 def stale() -> list[str]:
-    """Return the names of the committed stubs that differ from what the definitions give now."""
+    """Return the committed stubs that differ from what the definitions give now."""
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
-        return [name for name in STUBS if not _same(SOURCE / PROTO / name, Path(folder) / PROTO / name)]
+        fresh = [path.relative_to(folder) for path in Path(folder).rglob("*_pb2.py*")]
+        return [str(path) for path in sorted(fresh) if not _same(ROOT / path, folder / path)]
 
 
 def _same(committed: Path, fresh: Path) -> bool:
@@ -38,10 +43,10 @@ def _same(committed: Path, fresh: Path) -> bool:
 def main() -> int:
     """Run the command line. Returns its exit status."""
     if "--check" not in sys.argv[1:]:
-        generate(SOURCE)
+        generate(ROOT)
         return 0
     if names := stale():
-        print(f"stale stubs: {', '.join(names)}; run `python -m tools.stubs` and commit them", file=sys.stderr)
+        print(f"stale stubs: {', '.join(names)}; run `make proto` and commit them", file=sys.stderr)
     return 1 if names else 0
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from lab.scratch import Scratch
 
 ENVIRON = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
