@@ -119,8 +119,9 @@ class Handing:
             return  # retired meanwhile
         record = self._compose(start, facts)
         if start.state is not State.PENDING:
-            if start.resolution is Resolution.UNRESOLVED and record.resolution is not Resolution.UNRESOLVED:
-                self._journal.late(key, record)
+            late = start.resolution is Resolution.UNRESOLVED and record.resolution is not Resolution.UNRESOLVED
+            if late and not self._journal.late(key, record):
+                self._answers.append((key, facts))  # the sink has the first answer in its hands: after it is settled
         elif record.pod.sandbox and not self._wishes.sandboxes:
             self._journal.resolve_sandbox(key)
         else:
