@@ -47,11 +47,11 @@ def own_hierarchy() -> Iterator[Hierarchy]:
 
 
 def make_and_remove(directory: Path, count: int, rate: float) -> list[int]:
-    """Make and remove directories, `rate` a second, and return their cgroup ids."""
+    """Make and remove directories named like containers, `rate` a second, and return their cgroup ids."""
     made = []
     begun = time.monotonic()
     for number in range(count):
-        path = directory / f"c{number}"
+        path = directory / f"{number:064x}"
         path.mkdir()
         made.append(path.stat().st_ino)
         path.rmdir()

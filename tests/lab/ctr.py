@@ -47,6 +47,10 @@ class Ctr:
         """Kill a container and let go of its task; the container stays, so that it can be started again."""
         self("tasks", "delete", "--force", container_id)
 
+    def has_exited(self, container_id: str) -> bool:
+        """Say whether its task is there and has ended."""
+        return any(line.split()[::2] == [container_id, "STOPPED"] for line in self("tasks", "ls").splitlines())
+
     def remove(self, container_id: str) -> None:
         """Forget a container that has ended."""
         self("containers", "delete", container_id)

@@ -1,4 +1,4 @@
-"""What tests on a node share: one laboratory a session."""
+"""What tests on a node share: one laboratory a session, tracefs for bcc, a bpffs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lab.cgroups import mounted
 from lab.node_lab import PROGRAMS, NodeLab, node_lab
+from rollcall_agent.collect.bcc import TRACEFS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,3 +30,18 @@ def node() -> Iterator[NodeLab]:
         pytest.skip(f"needs {', '.join(missing)}: `make test` installs what Debian has")
     with node_lab() as lab:
         yield lab
+
+
+@pytest.fixture(scope="session")
+def tracefs() -> Iterator[None]:
+    if any((place / "events").exists() for place in TRACEFS):
+        yield
+        return
+    with mounted("tracefs", "mode=700", at=TRACEFS[-1]):
+        yield
+
+
+@pytest.fixture
+def bpffs() -> Iterator[Path]:
+    with mounted("bpf", "mode=700") as directory:
+        yield directory

@@ -1,14 +1,12 @@
-"""What the collectors' tests need: a hierarchy of their own, tracefs for bcc, a bpffs, and each collector."""
+"""What the collectors' tests need: a hierarchy of their own, and each collector."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.cgroups import mounted, own_hierarchy
-from rollcall_agent.collect.bcc import TRACEFS
+from lab.cgroups import own_hierarchy
 from rollcall_agent.collect.choose import open_collector
 
 if TYPE_CHECKING:
@@ -24,21 +22,6 @@ if TYPE_CHECKING:
 def hierarchy() -> Iterator[Hierarchy]:
     with own_hierarchy() as hierarchy:
         yield hierarchy
-
-
-@pytest.fixture(scope="session")
-def tracefs() -> Iterator[None]:
-    if any((place / "events").exists() for place in TRACEFS):
-        yield
-        return
-    with mounted("tracefs", "mode=700", at=TRACEFS[-1]):
-        yield
-
-
-@pytest.fixture
-def bpffs() -> Iterator[Path]:
-    with mounted("bpf", "mode=700") as directory:
-        yield directory
 
 
 @pytest.fixture
