@@ -89,9 +89,10 @@ class Channel:
         reply: type[Reply],
         *,
         namespace: str | None = None,
-        seconds: float = CALL_SECONDS,
+        listing: bool = False,
     ) -> Reply:
-        """Make one call; `namespace` is containerd's. Raises CallError."""
+        """Make one call; `namespace` is containerd's, a `listing` may take longer. Raises CallError."""
+        seconds = LIST_SECONDS if listing else CALL_SECONDS
         stub = self._methods.get(method)
         if stub is None:
             stub = self._methods[method] = self._channel.unary_unary(method)
@@ -101,9 +102,10 @@ class Channel:
             return reply.FromString(answer)
 
     async def stream(
-        self, method: str, request: Message, reply: type[Reply], *, namespace: str, seconds: float = CALL_SECONDS
+        self, method: str, request: Message, reply: type[Reply], *, namespace: str
     ) -> AsyncIterator[Reply]:
         """Make one call that is answered in parts. Raises CallError."""
+        seconds = CALL_SECONDS
         async with self._slot(method, seconds):
             stub: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(method)
             call = stub(request.SerializeToString(), timeout=seconds, metadata=_metadata(namespace))

@@ -12,6 +12,7 @@ from rollcall.record import Container, Image, Pod, Resolution, Resources, Runtim
 from rollcall.text import bounded_labels, utf8
 from rollcall_agent.derive.candidate import ContainerCandidate
 from rollcall_agent.enrich.facts import Facts, State
+from rollcall_agent.enrich.image import reference_of
 from rollcall_agent.enrich.limits import limits, limits_from_spec
 from rollcall_agent.enrich.pods import claimed_pod, labels_of, same_uid
 from rollcall_agent.enrich.proto import containerd_pb2, cri_pb2
@@ -55,9 +56,7 @@ def container_facts(  # noqa: PLR0913 - each is another answer's part
         finished_ns=status.finished_at or None,
     )
     if pod is None:
-        return _partial(
-            facts, "SandboxUnknown", "the runtime does not know the container's sandbox; its pod is a claim"
-        )
+        return partly(facts, "SandboxUnknown", "the runtime does not know the container's sandbox; its pod is a claim")
     return _checked(facts, candidate)
 
 
@@ -119,6 +118,21 @@ def unchecked_facts(runtime: Runtime, record: containerd_pb2.ContainerRecord, *,
     )
 
 
+def partly(facts: Facts, reason: str, message: str) -> Facts:
+    """Say that facts are not all there is, and why."""
+    return replace(facts, resolution=Resolution.PARTIAL, reason=reason, message=message)
+
+
+def unknown_image(verbose: Verbose) -> Image:
+    """Give what is known of an image of which nobody could be asked."""
+    return Image(
+        requested=verbose.requested,
+        requested_source=verbose.requested_source,
+        reference=reference_of(verbose.requested),
+        reason="ImageUnknown",
+    )
+
+
 class _Linux(Struct, rename="camel"):
     resources: object = None
     cgroups_path: object = None
@@ -162,14 +176,10 @@ def _checked(facts: Facts, candidate: ContainerCandidate) -> Facts:
     """Compare with what the kernel's path says, and say what is missing."""
     path_uid, uid = candidate.pod_uid, facts.pod.uid
     if path_uid is not None and uid is not None and not same_uid(path_uid, uid):
-        return _partial(facts, "PodUIDMismatch", f"the runtime says pod {uid[:64]}, the cgroup's path {path_uid}")
+        return partly(facts, "PodUIDMismatch", f"the runtime says pod {uid[:64]}, the cgroup's path {path_uid}")
     if path_uid is not None and uid is None:
         message = f"the cgroup's path lies in pod {path_uid}, the runtime names none"
-        return _partial(replace(facts, pod=replace(facts.pod, uid=path_uid)), "PodUnknown", message)
+        return partly(replace(facts, pod=replace(facts.pod, uid=path_uid)), "PodUnknown", message)
     if facts.image.digest is None:
-        return _partial(facts, "ImageUnknown", "no digest could be had of its image")
+        return partly(facts, "ImageUnknown", "no digest could be had of its image")
     return facts
-
-
-def _partial(facts: Facts, reason: str, message: str) -> Facts:
-    return replace(facts, resolution=Resolution.PARTIAL, reason=reason, message=message)

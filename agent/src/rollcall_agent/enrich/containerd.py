@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from rollcall_agent.enrich.channel import LIST_SECONDS, Channel, Failure
+from rollcall_agent.enrich.channel import Channel, Failure
 from rollcall_agent.enrich.proto import containerd_pb2 as pb
 
 KUBERNETES: Final = "k8s.io"
@@ -59,7 +59,7 @@ class Containerd:
         method = f"{_SERVICES}containers.v1.Containers/List"
         request = pb.ListContainerRecordsRequest(filters=[f'id=="{one}"' for one in ids])
         response = await self._channel.call(
-            method, request, pb.ListContainerRecordsResponse, namespace=namespace, seconds=LIST_SECONDS
+            method, request, pb.ListContainerRecordsResponse, namespace=namespace, listing=True
         )
         return list(response.containers)
 
@@ -67,7 +67,7 @@ class Containerd:
         """Return the tasks of a namespace: what runs, or has run and was not deleted."""
         method = f"{_SERVICES}tasks.v1.Tasks/List"
         response = await self._channel.call(
-            method, pb.ListTasksRequest(), pb.ListTasksResponse, namespace=namespace, seconds=LIST_SECONDS
+            method, pb.ListTasksRequest(), pb.ListTasksResponse, namespace=namespace, listing=True
         )
         return list(response.tasks)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rollcall_agent.enrich.channel import LIST_SECONDS, Channel, Failure
+from rollcall_agent.enrich.channel import Channel, Failure
 from rollcall_agent.enrich.proto import cri_pb2 as pb
 
 _RUNTIME: Final = "/runtime.v1.RuntimeService/"
@@ -55,14 +55,14 @@ class Cri:
     async def containers(self) -> list[pb.Container]:
         """Return all containers, exited ones too; never a sandbox."""
         response = await self._channel.call(
-            f"{_RUNTIME}ListContainers", pb.ListContainersRequest(), pb.ListContainersResponse, seconds=LIST_SECONDS
+            f"{_RUNTIME}ListContainers", pb.ListContainersRequest(), pb.ListContainersResponse, listing=True
         )
         return list(response.containers)
 
     async def sandboxes(self) -> list[pb.PodSandbox]:
         """Return all sandboxes."""
         response = await self._channel.call(
-            f"{_RUNTIME}ListPodSandbox", pb.ListPodSandboxRequest(), pb.ListPodSandboxResponse, seconds=LIST_SECONDS
+            f"{_RUNTIME}ListPodSandbox", pb.ListPodSandboxRequest(), pb.ListPodSandboxResponse, listing=True
         )
         return list(response.items)
 

@@ -62,6 +62,8 @@ class Enricher:
         self._race = Race(clock or LoopClock(), on_answer, self.counters)
         self._race.expect(_FIRST_LOOK)
         self._known: dict[str, _Known] = {}
+        self._namespaces: frozenset[str] = frozenset()
+        self._has_looked = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -79,12 +81,17 @@ class Enricher:
         self._race.ask(question)
 
     def namespaces(self) -> frozenset[str]:
-        """Return containerd's namespaces as far as they are known."""
-        return frozenset[str]().union(*(client.namespaces for client in self._clients().values()))
+        """Return containerd's namespaces as far as they are known; one that has gone may come back with its own."""
+        return self._namespaces.union(*(client.namespaces for client in self._clients().values()))
 
-    async def refresh_namespaces(self) -> None:
-        """Ask each containerd for its namespaces again; one that does not answer soon keeps those it had."""
-        await _soon([client.refresh_namespaces() for client in self._clients().values()], _NAMESPACES_SECONDS)
+    async def refresh_namespaces(self) -> bool:
+        """Ask each containerd for its namespaces again; one that does not answer soon keeps those it had.
+
+        Returns whether all who listen have answered, so that no other namespace exists.
+        """
+        clients = self._clients().values()
+        answered = await _soon([client.refresh_namespaces() for client in clients], _NAMESPACES_SECONDS)
+        return answered and self._has_looked and all(known.client is not None for known in self._known.values())
 
     async def list_all(self) -> None:
         """List every runtime; the listings come by the callback, each when it is there."""
@@ -130,6 +137,7 @@ class Enricher:
             if known.client is None and known.connecting is None:
                 known.connecting = self._spawn(self._connect(path, known))
         self._race.remove(_FIRST_LOOK)
+        self._has_looked = True
 
     def _forget(self, path: str) -> None:
         known = self._known.pop(path)
@@ -137,6 +145,7 @@ class Enricher:
         if known.connecting is not None:
             known.connecting.cancel()
         if known.client is not None:
+            self._namespaces |= known.client.namespaces
             log.info("A runtime's socket has gone.", endpoint=path, runtime=known.client.runtime.name)
             self._spawn(known.client.close())
 
@@ -165,11 +174,16 @@ class Enricher:
         return task
 
 
-async def _soon(works: Iterable[Coroutine[None, None, None]], seconds: float) -> None:
-    """Do several things at once, each as far as it comes in that time; a runtime's failure is counted elsewhere."""
+async def _soon(works: Iterable[Coroutine[None, None, None]], seconds: float) -> bool:
+    """Do several things at once, each as far as it comes in that time; a runtime's failure is counted elsewhere.
 
-    async def one(work: Coroutine[None, None, None]) -> None:
+    Returns whether all were done.
+    """
+
+    async def one(work: Coroutine[None, None, None]) -> bool:
         with suppress(CallError, TimeoutError):
             await asyncio.wait_for(work, seconds)
+            return True
+        return False
 
-    await asyncio.gather(*map(one, works))
+    return all(await asyncio.gather(*map(one, works)))

@@ -26,6 +26,9 @@ _BY_LIST: Final = 512
 """Questions of one list; the rest waits for the next, so that a flood of false ones can't hold a lane for seconds."""
 
 
+_SILENT: Final = Miss(reason="RuntimeHung", message="the runtime has not answered a single try")
+
+
 class Responder(Protocol):
     """A runtime that can be asked. No method raises but when cancelled."""
 
@@ -233,7 +236,8 @@ class Race:
 
     def _give_up(self, key: int) -> None:
         if (entry := self._open.get(key)) is not None:
-            self._settle(key, unsettled(entry.question, entry.misses.values()))
+            silent = (_SILENT for name in self._lanes if name not in entry.misses)
+            self._settle(key, unsettled(entry.question, (*entry.misses.values(), *silent)))
 
     def _settle(self, key: int, facts: Facts) -> None:
         entry = self._open.pop(key)

@@ -10,15 +10,17 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 
-from rollcall.record import Resolution, Runtime
+from rollcall.record import Image, Pod, Resolution, Runtime
 from rollcall_agent.enrich import verbose
 from rollcall_agent.enrich.channel import CallError, Channel, Failure
 from rollcall_agent.enrich.compose import (
     container_facts,
+    partly,
     record_facts,
     record_resources,
     sandbox_facts,
     unchecked_facts,
+    unknown_image,
 )
 from rollcall_agent.enrich.containerd import KUBERNETES, MOBY, Containerd, is_identifier
 from rollcall_agent.enrich.cri import Cri
@@ -165,8 +167,22 @@ class RuntimeClient:
         image, pod = await asyncio.gather(
             self._images.of_status(status, read.requested, read.requested_source),
             self._pods.of_sandbox(read.sandbox_id) if read.sandbox_id else _nothing(),
+            return_exceptions=True,
         )
-        return container_facts(question.candidate, self.runtime, status, verbose=read, image=image, pod=pod)
+        facts = container_facts(
+            question.candidate,
+            self.runtime,
+            status,
+            verbose=read,
+            image=image if isinstance(image, Image) else unknown_image(read),
+            pod=pod if isinstance(pod, Pod) else None,
+        )
+        for failed in (image, pod):
+            if isinstance(failed, CallError):
+                return _miss(failed, facts)
+            if isinstance(failed, BaseException):
+                raise failed
+        return facts
 
     async def _sandbox(self, question: Question) -> Answer:
         response = await self._cri.sandbox_status(question.candidate.container_id)
@@ -256,9 +272,10 @@ def _may_be_cris(question: Question) -> bool:
     return question.candidate.namespace in {None, KUBERNETES}
 
 
-def _miss(error: CallError) -> Miss:
+def _miss(error: CallError, found: Facts | None = None) -> Miss:
     again = error.failure not in {Failure.INVALID, Failure.UNIMPLEMENTED}
-    return Miss(reason=error.failure, message=str(error), again=again)
+    partial = None if found is None else partly(found, error.failure, str(error))
+    return Miss(reason=error.failure, message=str(error), partial=partial, again=again)
 
 
 def _done(answer: Answer) -> asyncio.Future[Answer]:

@@ -33,7 +33,7 @@ def next_try(noticed_ns: int, tried_ns: int) -> int | None:
         return _aligned(tried_ns + _CLOSE)
     if age + _NEAR <= _NEAR_UNTIL:
         return _aligned(tried_ns + _NEAR)
-    return next((_aligned(noticed_ns + far) for far in _FAR if far > age), None)
+    return next((when for far in _FAR if (when := _aligned(noticed_ns + far)) > tried_ns), None)
 
 
 def _aligned(when_ns: int) -> int:
