@@ -9,6 +9,7 @@ import typer
 
 from rollcall_agent.collect.problem import CollectorProblem
 from rollcall_agent.journal.file import JournalError
+from rollcall_agent.journal.writer import NotCommittedError
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def ps(
 ) -> None:
     """Show every container that runs now: whose it is, from which image digest, started when.
 
-    Needs read access to the runtime's socket and nothing else. Exit status 1: a runtime could not be asked, or none is
+    Needs access to the runtime's socket and nothing else. Exit status 1: a runtime could not be asked, or none is
     there.
     """
     log_to_standard_error()

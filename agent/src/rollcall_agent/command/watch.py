@@ -81,7 +81,7 @@ def watch(  # noqa: PLR0917  # one argument an option
 ) -> None:
     """Show every container that starts: whose it is, from which image digest, made when.
 
-    Needs CAP_BPF and CAP_PERFMON (root has them) and read access to the runtime's socket. Everything seen is written to
+    Needs CAP_BPF and CAP_PERFMON (root has them) and access to the runtime's socket. Everything seen is written to
     the journal first; `rollcall books` proves from it that nothing was lost. SIGINT and SIGTERM end it in order.
     """
     log_to_standard_error()
