@@ -58,7 +58,7 @@ def parse(text: str) -> Reference:
     _refuse_what_is_none(text)
     first, slash, _ = text.partition("/")
     host, start = _HUB, 0
-    if slash and _means_host(first):
+    if slash and means_host(first):
         host, start = _normal_host(text, first), len(first) + 1
 
     path_match = _PATH.match(text, start)
@@ -106,7 +106,8 @@ def _refuse_what_is_none(text: str) -> None:
         raise InvalidReferenceError(text, 0, "a repository; this is the id of an image")
 
 
-def _means_host(first: str) -> bool:
+def means_host(first: str) -> bool:
+    """Say whether the first component of a longer text is a host; else it is part of a path on Docker Hub."""
     return "." in first or ":" in first or first == "localhost" or first != first.lower()
 
 
@@ -124,7 +125,7 @@ def _normal_host(text: str, first: str) -> str:
             raise InvalidReferenceError(text, match.start("port"), f"a port from 1 to {_HIGHEST_PORT}")
         if int(port) != 443:  # noqa: PLR2004  # https, what a registry is asked by unless said
             return f"{name}:{int(port)}"
-    if not _means_host(name):
+    if not means_host(name):
         # `Intranet/app` and `intranet:443/app` name a host, `intranet/app` a path on Docker Hub: the port tells.
         return f"{name}:443"
     return _HUB if name in _OTHER_NAMES_OF_HUB else name
