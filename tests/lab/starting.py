@@ -48,9 +48,7 @@ class Starter:
 
     def short(self, count: int, *, command: Sequence[str] = SHORT_LIFE) -> list[str]:
         """Run containers by `ctr` to their ends, some at a time, each of which lives 5 ms; they are removed."""
-        return self._each(
-            count, lambda name: self._node.ctr.run_to_its_end(self._node.reference, name, *command)
-        )
+        return self._each(count, lambda name: self._node.ctr.run_to_its_end(self._node.reference, name, *command))
 
     def long(self, count: int, *, options: Sequence[str] = ()) -> list[str]:
         """Start containers by `ctr` that go on."""

@@ -93,9 +93,10 @@ class Watch:
 
         def met() -> T | None:
             self.read()
-            if self._process.poll() is not None and not (answer := condition()):
+            ended = self._process.poll() is not None
+            if not (answer := condition()) and ended:
                 raise AssertionError(f"watch ended with {self._process.returncode} before {what}:\n{self.said()}")
-            return condition()
+            return answer
 
         try:
             return wait_until(met, what, seconds=seconds)

@@ -47,7 +47,8 @@ def test_a_burst_by_ctr_is_one_record_each(
     printed = watch.printed(ids, seconds=180)
     assert watch.stop() == 0
     assert times_printed(watch.read(), ids) == Counter(ids)
-    assert [record for record in printed.values() if record.resolution is not Resolution.RESOLVED] == []
+    # `ctr run --rm` forgets a container with its end: on a busy machine that may be before anybody is asked about it.
+    assert {record.reason for record in printed.values()} <= {None, "NotFound"}
     assert [len(found) for found in rows_of(journal, ids).values()] == [1] * count
     books = closed_books(journal)
     assert losses(books) == 0
@@ -92,7 +93,7 @@ def test_500_mkdirs_a_second_lose_nothing(
         found = [each for each in rows(journal) if each.path.startswith(f"{node.scratch.cgroup_root}/pod".encode())]
         return found if sum(each.ended_ns is not None for each in found) >= count else None
 
-    watch.until(lambda: mine(), "each of them has its row and its end", seconds=180)
+    watch.until(mine, "each of them has its row and its end", seconds=180)
     assert watch.stop() == 0
     found = mine() or []
     assert sorted(each.cgroup_id for each in found) == sorted(made)
@@ -147,7 +148,9 @@ def test_what_ended_before_the_ring_was_read_is_recorded_once_though_a_listing_s
     watch.printed(late)
     assert watch.stop() == 0
     assert times_printed(watch.read(), ids) == Counter(ids)
-    assert {record.origin for record in printed.values()} == {Origin.KERNEL}
+    assert [
+        each for found in rows_of(journal, ids).values() for each in found if each.origin is not Origin.KERNEL
+    ] == []
     assert {record.resolution for record in printed.values()} == {Resolution.RESOLVED}
     assert [len(found) for found in rows_of(journal, ids).values()] == [1] * count
     assert losses(closed_books(journal)) == 0
@@ -161,7 +164,9 @@ def test_a_reader_of_the_output_that_stalls_does_not_stop_the_ring_from_being_re
     fcntl.fcntl(watch.stdout, fcntl.F_SETPIPE_SZ, 4096)
     ids = start.short(40)
     watch.until(
-        lambda: all(found and found[0].ended_ns for found in rows_of(journal, ids).values()), "all are read", seconds=120
+        lambda: all(found and found[0].ended_ns for found in rows_of(journal, ids).values()),
+        "all are read",
+        seconds=120,
     )
     states = {found[0].state for found in rows_of(journal, ids).values()}
     assert State.READY in states, "all were printed: the pipe was never full"
@@ -172,4 +177,3 @@ def test_a_reader_of_the_output_that_stalls_does_not_stop_the_ring_from_being_re
     sequences = [record.spool.sequence for record in watch.read() if record.spool]
     assert sequences == list(range(1, len(watch.lines) + 1))
     assert losses(closed_books(journal)) == 0
-

@@ -17,6 +17,6 @@ def failing_clearly() -> Iterator[None]:
     """Turn what is wrong on this machine into a message for its user."""
     try:
         yield
-    except (CollectorProblem, JournalError, OSError) as error:
+    except (CollectorProblem, JournalError, NotCommittedError, OSError) as error:
         typer.echo(f"rollcall: {error}", err=True)
         raise typer.Exit(1) from None

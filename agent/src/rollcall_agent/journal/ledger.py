@@ -52,11 +52,13 @@ class JournalCorruptError(Exception):
 class Memory(Struct, kw_only=True):
     """What the writer keeps in memory about the file; it goes back where a transaction does.
 
-    `pending` counts pending starts, `full` says that nothing is left to make room, `attaches` gives the row of an open
-    attach by its number, and `stored` when its counters were stored last (wall-clock ns).
+    `pending` counts pending starts, `last_row` is the newest one's number, `full` says that nothing is left to make
+    room, `attaches` gives the row of an open attach by its number, and `stored` when its counters were stored last
+    (wall-clock ns).
     """
 
     pending: int
+    last_row: int
     full: bool = False
     attaches: dict[int, int] = field(default_factory=dict)
     stored: dict[int, int] = field(default_factory=dict)
@@ -133,11 +135,15 @@ class Ledger(Reader):
             self._forfeiting = None
 
     def renew(self) -> None:
-        """Set a damaged file aside and begin a new epoch. Rows, attaches and counts of the old one are gone with it."""
+        """Set a damaged file aside and begin a new epoch. Rows, attaches and counts of the old one are gone with it.
+
+        Numbers of rows go on, so that an answer about an old row is never taken for one about a new row.
+        """
         super().close()
         self._held.clear()
         self._read_before = set(self._memory.attaches)
         self._connection = self._renewed()
+        self._connection.execute("INSERT INTO sqlite_sequence VALUES ('starts', ?)", (self._memory.last_row,))
         self._memory = self._begin()
 
     def count(self, name: Count, n: int = 1, *, reason: str = "", attach: int | None = None) -> None:
@@ -178,7 +184,10 @@ class Ledger(Reader):
         return connection
 
     def _begin(self) -> Memory:
-        return Memory(pending=self._value("SELECT count(*) FROM starts WHERE state = 'pending'"))
+        return Memory(
+            pending=self._value("SELECT count(*) FROM starts WHERE state = 'pending'"),
+            last_row=self._value("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'starts'"),
+        )
 
     def _flush(self) -> None:
         for (name, key), n in (self._tally + self._held).items():

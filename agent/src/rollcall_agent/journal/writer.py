@@ -61,7 +61,8 @@ class Journal(Ledger):
             self._tally["duplicate", ""] += 1
             return None
         self._memory.pending += 1
-        return made.lastrowid
+        self._memory.last_row = int(made.lastrowid or 0)
+        return self._memory.last_row
 
     def resolve(
         self, row: int, record: ContainerCreate, *, started_ns: int | None = None, finished_ns: int | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -18,12 +19,13 @@ from rollcall.record import ContainerCreate, Resolution
 from rollcall_agent.enrich.counters import Latency
 from rollcall_agent.enrich.facts import Facts
 from rollcall_agent.journal.start import Start, State
-from rollcall_agent.journal.writer import Journal, NotCommittedError
+from rollcall_agent.journal.writer import IN_HAND, Journal, JournalCorruptError, NotCommittedError
 from rollcall_agent.roll.compose import placed
 from rollcall_agent.sink import NobodyReadsError
 
 _WAIT_S: Final = 1.0
 _SETTLE_AFTER_S: Final = 0.05
+_TOLD: Final = 256
 
 HandOut = Callable[[ContainerCreate], Awaitable[None]]
 
@@ -38,7 +40,10 @@ class Wishes(Struct, frozen=True, kw_only=True):
 
 
 class Handing:
-    """Takes answers and hands records out. `broken` ends with NobodyReadsError once the sink takes no more."""
+    """Takes answers and hands records out. `broken` ends with NobodyReadsError once the sink takes no more.
+
+    `on_corrupt` is called where the journal is found damaged; it must renew it, and `clear` this.
+    """
 
     def __init__(
         self,
@@ -47,11 +52,15 @@ class Handing:
         *,
         compose: Callable[[Start, Facts], ContainerCreate],
         hand_out: HandOut,
+        on_corrupt: Callable[[JournalCorruptError], None],
     ) -> None:
         self._journal = journal
         self._wishes = wishes
         self._compose = compose
         self._hand_out = hand_out
+        self._on_corrupt = on_corrupt
+        self._told: deque[ContainerCreate] = deque(maxlen=_TOLD)
+        self._more = True
         self._answers: list[tuple[int, Facts]] = []
         self._due = False
         self._handing: asyncio.Task[None] | None = None
@@ -62,12 +71,12 @@ class Handing:
 
     def begin(self) -> None:
         """Hand out first what an earlier process had in its hands."""
-        self._handing = asyncio.ensure_future(self._hand(self._journal.unsettled()))
+        self._begin_to_hand(self._journal.unsettled())
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits to be written down or handed out."""
-        return not self._answers and self._handing is None and not self._journal.ready()
+        return not self._answers and not self._told and self._handing is None and not self._more
 
     def mark_existing(self, rows: list[int]) -> None:
         """Note that these starts are of before the first start of this journal."""
@@ -78,13 +87,26 @@ class Handing:
         self._answers.append((key, facts))
         self._want()
 
+    def tell(self, record: ContainerCreate) -> None:
+        """Hand a record out that is no row of the journal, in its turn."""
+        self._told.append(record)
+        self._want()
+
+    def clear(self) -> None:
+        """Let go of the rows of a journal that was renewed; what the sink is being handed is not torn."""
+        self._answers, self._unsettled, self._more = [], [], False
+        self._existing.clear()
+
     async def end(self) -> None:
-        """Stop handing out, and settle what was."""
+        """Stop handing out, and settle what was; what can't be settled is handed out again by the next process."""
         if self._handing is not None:
             self._handing.cancel()
             await asyncio.gather(self._handing, return_exceptions=True)
-        with self._journal.transaction():
-            self._journal.settle(self._unsettled)
+        try:
+            with self._journal.transaction():
+                self._journal.settle(self._unsettled)
+        except (NotCommittedError, JournalCorruptError) as failure:
+            log.error("What was handed out last can't be settled.", error=str(failure))  # noqa: TRY400  # a user's message
         self._unsettled = []
 
     def _want(self) -> None:
@@ -104,14 +126,24 @@ class Handing:
                     self._resolve(key, facts)
                 if self._handing is None and not self.broken.done():
                     batch = self._journal.next_ready()
+        except JournalCorruptError as failure:
+            self._on_corrupt(failure)
+            return
         except NotCommittedError as failure:
             log.error("The journal can't be written; answers wait.", error=str(failure))  # noqa: TRY400  # a user's message
             self._answers = answers + self._answers
             asyncio.get_running_loop().call_later(_WAIT_S, self._want)
             return
         self._unsettled.clear()
-        if batch:
-            self._handing = asyncio.ensure_future(self._hand(batch))
+        if self._handing is not None:
+            self._more |= bool(answers)
+        elif not self.broken.done():
+            self._more = len(batch) == IN_HAND
+            if batch or self._told:
+                self._begin_to_hand(batch)
+
+    def _begin_to_hand(self, batch: list[Start]) -> None:
+        self._handing = asyncio.ensure_future(self._hand(batch, self._journal.epoch, self._unsettled))
 
     def _resolve(self, key: int, facts: Facts) -> None:
         start = self._journal.get(key)
@@ -129,21 +161,23 @@ class Handing:
             if key in self._existing and not self._wishes.existing:
                 self._journal.drop(key, "existing_not_asked")
 
-    async def _hand(self, batch: list[Start]) -> None:
+    async def _hand(self, batch: list[Start], epoch: str, handed: list[int]) -> None:
         """Hand a batch out, then let the journal know: at once where more waits."""
         try:
             for start in batch:
-                await self._hand_out(placed(start, self._journal.epoch))
-                self._unsettled.append(start.row)
+                await self._hand_out(placed(start, epoch))
+                handed.append(start.row)
                 if start.boot_ns is not None:
                     self.mkdir_to_written.observe((time.clock_gettime_ns(time.CLOCK_BOOTTIME) - start.boot_ns) / 1e9)
+            while self._told:
+                await self._hand_out(self._told.popleft())
         except NobodyReadsError as error:
             if not self.broken.done():
                 self.broken.set_exception(error)
             return
         finally:
             self._handing = None
-        if self._answers or self._journal.ready():
+        if self._answers or self._more:
             self._want()
         else:
             asyncio.get_running_loop().call_later(_SETTLE_AFTER_S, self._want)

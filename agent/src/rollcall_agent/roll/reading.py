@@ -24,7 +24,10 @@ log = structlog.get_logger()
 
 
 class Reading:
-    """Drains one collector's ring. `on_taken` gets what came of each batch, once it is durable."""
+    """Drains one collector's ring. `on_taken` gets what came of each batch, once it is durable.
+
+    `on_corrupt` must renew the journal; the batch in hand is then taken again.
+    """
 
     def __init__(  # noqa: PLR0913  # the parts that it ties together
         self,
@@ -34,14 +37,14 @@ class Reading:
         *,
         on_taken: Callable[[Taken], None],
         on_loss: Callable[[], None],
-        on_renewed: Callable[[], None],
+        on_corrupt: Callable[[JournalCorruptError], None],
     ) -> None:
         self._collector = collector
         self._journal = journal
         self._intake = intake
         self._on_taken = on_taken
         self._on_loss = on_loss
-        self._on_renewed = on_renewed
+        self._on_corrupt = on_corrupt
         self._held: list[CgroupEvent] = []
         self._tries = 0
 
@@ -64,9 +67,7 @@ class Reading:
         except NotCommittedError as failure:
             self._failed(failure)
         except JournalCorruptError as failure:
-            log.error("The journal is damaged: it is set aside, and a new epoch begins.", error=str(failure))  # noqa: TRY400  # a user's message
-            self._journal.renew()
-            self._on_renewed()
+            self._on_corrupt(failure)
         else:
             self._let_go()
             self._on_taken(taken)

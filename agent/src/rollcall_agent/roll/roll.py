@@ -10,22 +10,23 @@ import asyncio
 import itertools
 import time
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Final
 
 import structlog
 from msgspec.structs import replace
 
 from rollcall.record import ContainerCreate, Resolution
-from rollcall_agent.collect.event import Collector, KernelLedger
+from rollcall_agent.collect.event import Collector
 from rollcall_agent.collect.hierarchy import Hierarchy
 from rollcall_agent.enrich.enricher import Enricher
 from rollcall_agent.enrich.facts import Facts, Listing, Question, State
 from rollcall_agent.journal.start import Start
-from rollcall_agent.journal.writer import Journal, NotCommittedError
+from rollcall_agent.journal.writer import Journal, JournalCorruptError, NotCommittedError
+from rollcall_agent.roll.attach import Attach
 from rollcall_agent.roll.cgroup_files import limits_of
 from rollcall_agent.roll.clock import WallClock
 from rollcall_agent.roll.compose import compose, excess_record
+from rollcall_agent.roll.doubts import Doubts
 from rollcall_agent.roll.handing import Handing, HandOut, Wishes
 from rollcall_agent.roll.intake import Intake, Taken
 from rollcall_agent.roll.nesting import Nesting
@@ -62,11 +63,12 @@ class Roll:
         self._journal = journal
         self._node = node
         self._hierarchy = hierarchy
-        self._hand_out = hand_out
         self._clock = WallClock()
         self._nesting = Nesting()
         self._reconciler = Reconciler(journal, node, hierarchy)
-        self._handing = Handing(journal, wishes, compose=self._compose, hand_out=hand_out)
+        self._handing = Handing(
+            journal, wishes, compose=self._compose, hand_out=hand_out, on_corrupt=self._renew_journal
+        )
         self.enricher = Enricher(
             endpoints, on_answer=self._handing.answered, on_listing=self._merge, on_back=self._list_one
         )
@@ -78,10 +80,11 @@ class Roll:
             intake,
             on_taken=self._taken,
             on_loss=self._want_listing,
-            on_renewed=self._open_books,
+            on_corrupt=self._renew_journal,
         )
+        self._doubts = Doubts(journal, self.enricher, on_container=self._ask, on_corrupt=self._renew_journal)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ledger = KernelLedger(attach=0)
+        self._attach = Attach(collector, journal, hierarchy)
         self._first_start = False
         self._listed: set[str] = set()
         self._list_wanted = False
@@ -96,7 +99,10 @@ class Roll:
         self._open_books()
         self._reading.begin()
         for start in self._journal.pending():
-            self._ask(start)
+            if start.candidate.namespace is None:
+                self._ask(start)
+            else:
+                self._doubts.add([start])
         self._handing.begin()
         work = [asyncio.ensure_future(part) for part in (self.enricher.run(), self._tick(), _set(stop))]
         try:
@@ -112,43 +118,38 @@ class Roll:
     # -- the books ---------------------------------------------------------------------------------------------------
 
     def _open_books(self) -> None:
-        """Open this attach in the journal, close those that nobody reads any more, and recall what runs."""
-        now_ns = time.time_ns()
-        self._ledger = self._collector.ledger()
-        self._first_start = self._journal.complete_since_ns() is None
-        attaches = [(self._collector.attach_number, self._collector.adopted)]
-        attaches += [(older, True) for older in self._collector.older_attaches]
-        with self._journal.transaction():
-            for number, taken_over in attaches:
-                self._journal.open_attach(
-                    self._collector.name, number, self._hierarchy.id, now_ns, taken_over=taken_over
-                )
-            self._journal.close_lost_attaches(now_ns)
-            self._journal.close_earlier_boots()
+        """Open the books, and recall what runs."""
+        self._first_start = self._attach.open()
         self._list_wanted = bool(self._collector.leftovers)
         for start in self._journal.live(self._node.boot_id):
             if start.resolution in {Resolution.RESOLVED, Resolution.PARTIAL}:
                 self._note_live(start)
 
     async def _close_books(self) -> None:
-        """Detach, drain, wait a little for the last answers, and close the attach."""
+        """Detach, drain, wait a little for the last answers, and close the books."""
         loop = asyncio.get_running_loop()
         self._reading.end()
         self._collector.detach()
         self._reading.drain_to(self._collector.position())
         until = loop.time() + _LAST_ANSWERS_S
         while loop.time() < until and not self._handing.broken.done():
-            if not self.enricher.waiting and self._handing.idle:
+            if not self.enricher.waiting and self._handing.idle and self._doubts.idle:
                 break
             await asyncio.sleep(0.01)
+        self._doubts.clear()
         await self._handing.end()
         await self.enricher.close()
-        ledger = self._collector.ledger()
-        with self._journal.transaction():
-            if self._collector.pinned:
-                self._journal.update_attach(ledger)
-            else:
-                self._journal.close_attach(ledger, time.time_ns())
+        self._attach.close()
+
+    def _renew_journal(self, failure: JournalCorruptError) -> None:
+        """Begin a new epoch. What was on its way goes with the damaged file; a listing finds what still runs."""
+        log.error("The journal is damaged.", error=str(failure))
+        self._journal.renew()
+        self._handing.clear()
+        self._doubts.clear()
+        self._listed.clear()
+        self._open_books()
+        self._want_listing()
 
     async def _tick(self) -> None:
         """Each second: the clocks, the kernel's counters, and whatever is due."""
@@ -160,7 +161,7 @@ class Roll:
                 self._collector.renew()
             if tick % _EXCESS_TICKS == 0:
                 for root in self._nesting.take_excess():
-                    await self._hand_out(excess_record(root, self._node, self._hierarchy, time.time_ns()))
+                    self._handing.tell(excess_record(root, self._node, self._hierarchy, time.time_ns()))
             since_s = time.monotonic() - self._listed_s
             if (self._list_wanted and since_s >= _LIST_AFTER_LOSS_S) or since_s >= _LIST_EVERY_S:
                 self._list_wanted = False
@@ -168,15 +169,12 @@ class Roll:
                 self._spawn(self.enricher.list_all())
 
     def _read_ledger(self) -> None:
-        """Store the kernel's counters where they changed; a growth of the losses orders a listing."""
-        ledger = self._collector.ledger()
-        if _losses(ledger) > _losses(self._ledger):
-            log.warning("Starts were lost or throttled; every runtime is listed.", losses=_losses(ledger))
-            self._want_listing()
-        if ledger != self._ledger:
-            with suppress(NotCommittedError), self._journal.transaction():
-                self._journal.update_attach(ledger)
-            self._ledger = ledger
+        """Store the kernel's counters; a growth of the losses orders a listing."""
+        try:
+            if self._attach.store():
+                self._want_listing()
+        except JournalCorruptError as failure:
+            self._renew_journal(failure)
 
     # -- from the ring to the runtimes -------------------------------------------------------------------------------
 
@@ -185,20 +183,7 @@ class Roll:
             self._forget(cgroup_id)
         for start in taken.starts:
             self._ask(start)
-        if taken.doubtful:
-            self._spawn(self._ask_for_namespaces(taken.doubtful))
-
-    async def _ask_for_namespaces(self, doubtful: list[Start]) -> None:
-        """Ask containerd for its namespaces once, then ask about the starts in them and refuse the others."""
-        await self.enricher.refresh_namespaces()
-        known = self.enricher.namespaces()
-        with self._journal.transaction():
-            for start in doubtful:
-                if start.candidate.namespace not in known:
-                    self._journal.refuse(start.row, "not_a_shape")
-        for start in doubtful:
-            if start.candidate.namespace in known:
-                self._ask(start)
+        self._doubts.add(taken.doubtful)
 
     def _ask(self, start: Start) -> None:
         self.enricher.ask(
@@ -245,6 +230,9 @@ class Roll:
         except NotCommittedError:
             self._want_listing()
             return
+        except JournalCorruptError as failure:
+            self._renew_journal(failure)
+            return
         if self._first_start and endpoint not in self._listed:
             self._handing.mark_existing([start.row for start in merged.starts])
         self._listed.add(endpoint)
@@ -261,7 +249,3 @@ class Roll:
 
 async def _set(stop: asyncio.Event) -> None:
     await stop.wait()
-
-
-def _losses(ledger: KernelLedger) -> int:
-    return ledger.mkdirs.lost + ledger.mkdirs.throttled + ledger.recursion_misses
