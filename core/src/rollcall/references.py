@@ -49,6 +49,11 @@ def image_id(text: str) -> str | None:
     return f"sha256:{match[1]}" if match else None
 
 
+def is_digest(text: str) -> bool:
+    """Say whether a text is a digest as they are accepted here: sha256 or sha512, in lower-case hex."""
+    return bool(_DIGEST.fullmatch(text))
+
+
 def parse(text: str) -> Reference:
     """Read and normalise a reference; linear in its length. With tag and digest both are kept, the digest decides.
 

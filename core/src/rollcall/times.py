@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+_RFC3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -17,3 +21,14 @@ def rfc3339(wall_ns: int) -> str:
 def nanoseconds(text: str) -> int:
     """Undo `rfc3339`, to the microsecond that it kept."""
     return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def moment(text: str) -> int:
+    """Read a time that a person wrote, as `2027-01-31T00:00:00Z` or with an offset: RFC 3339. Returns ns since 1970.
+
+    Raises:
+        ValueError: it is none, or has no zone.
+    """
+    if not _RFC3339.fullmatch(text):
+        raise ValueError("no time of RFC 3339")
+    return nanoseconds(text.upper())
