@@ -47,7 +47,7 @@ def _address(where: str | None) -> str | None:
     return where
 
 
-def watch(  # noqa: PLR0917  # one argument an option
+def watch(
     runtime_endpoint: Annotated[
         list[str] | None,
         typer.Option(help="Socket of a container runtime beside the usual ones; may be given several times."),
