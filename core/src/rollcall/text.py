@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, overload
 
 CUT: Final = "…"
 """The mark at the end of a text that was longer."""
@@ -15,6 +15,8 @@ LONGEST_KEY: Final = 317
 """Characters of a label's key, as Kubernetes allows them: a DNS subdomain of 253, `/`, a name of 63."""
 LONGEST_VALUE: Final = 256
 LABELS_BYTES: Final = 8192
+LONGEST_NAME: Final = 1024
+"""Characters of a name, a reference or a message: more than any that Kubernetes or a registry takes."""
 
 # Printable to Unicode and yet not seen: joiners, fillers and blanks, variation selectors. With them the backslash, so
 # that what is escaped can't be forged.
@@ -55,6 +57,17 @@ def utf8(raw: bytes) -> str:
     Not to be undone: a backslash stays one, so that names are what the runtime calls them.
     """
     return raw.decode("utf-8", "backslashreplace")
+
+
+@overload
+def bounded(text: str) -> str: ...
+@overload
+def bounded(text: str | None) -> str | None: ...
+def bounded(text: str | None) -> str | None:
+    """Cut a text that a runtime gave at 1024 characters, with `…` as its last; None stays None."""
+    if text is None or len(text) <= LONGEST_NAME:
+        return text
+    return text[: LONGEST_NAME - len(CUT)] + CUT
 
 
 def bounded_labels(labels: Mapping[str, str]) -> tuple[dict[str, str], bool]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from rollcall.identity import identity
 from rollcall.record import Cgroup, ContainerCreate, Ended, Node, Resolution, Spool, TimeSource
-from rollcall.text import utf8
+from rollcall.text import bounded, utf8
 from rollcall.times import rfc3339
 from rollcall_agent.collect.hierarchy import Hierarchy
 from rollcall_agent.enrich.facts import Facts
@@ -22,12 +23,18 @@ def compose(start: Start, facts: Facts, node: NodeIdentity, hierarchy: Hierarchy
     return ContainerCreate(
         identity=start.identity,
         container_id=start.container_id,
-        runtime=facts.runtime,
+        runtime=replace(facts.runtime, name=bounded(facts.runtime.name), version=bounded(facts.runtime.version)),
         ctime=rfc3339(ctime_ns) if ctime_ns is not None else None,
         ctime_source=ctime_source if ctime_ns is not None else None,
-        image=facts.image,
-        container=facts.container,
-        pod=facts.pod,
+        image=replace(facts.image, requested=bounded(facts.image.requested), id=bounded(facts.image.id)),
+        container=replace(facts.container, name=bounded(facts.container.name)),
+        pod=replace(
+            facts.pod,
+            name=bounded(facts.pod.name),
+            namespace=bounded(facts.pod.namespace),
+            uid=bounded(facts.pod.uid),
+            sandbox_id=bounded(facts.pod.sandbox_id),
+        ),
         cgroup=Cgroup(
             id=start.cgroup_id,
             path=utf8(start.path) if start.path else None,
@@ -40,7 +47,7 @@ def compose(start: Start, facts: Facts, node: NodeIdentity, hierarchy: Hierarchy
         origin=start.origin,
         resolution=facts.resolution,
         reason=facts.reason,
-        message=facts.message,
+        message=bounded(facts.message),
         nested_below=start.candidate.nested_below,
     )
 
@@ -53,14 +60,22 @@ def placed(start: Start, epoch: str) -> ContainerCreate:
     """
     if start.record is None or start.sequence is None:
         raise ValueError(f"row {start.row} was not handed to a sink")
+    late = start.revision is Revision.LATE
     return replace(
         start.record,
+        identity=late_identity(start) if late else start.identity,
+        supersedes=start.identity if late else None,
         spool=Spool(epoch=epoch, sequence=start.sequence),
-        supersedes=start.identity if start.revision is Revision.LATE else None,
         ended=Ended(at=rfc3339(start.ended_ns), source=start.ended_source)
         if start.ended_ns is not None and start.ended_source is not None
         else None,
     )
+
+
+def late_identity(start: Start) -> str:
+    """Return the identity of the answer that supersedes a start's first one."""
+    began_ns = start.started_ns or start.ctime_ns
+    return identity(start.boot_id, start.container_id, start.cgroup_id, revision=Revision.LATE, started_ns=began_ns)
 
 
 def excess_record(root: OutermostRoot, node: NodeIdentity, hierarchy: Hierarchy, now_ns: int) -> ContainerCreate:
