@@ -56,6 +56,7 @@ class Watch:
         self._rest = b""
         self.lines: list[bytes] = []
         self.reads = True
+        self.killed_ns = 0
 
     def __enter__(self) -> Self:
         return self
@@ -144,6 +145,7 @@ class Watch:
         """End it by SIGKILL."""
         self.send(signal.SIGKILL)
         self.wait()
+        self.killed_ns = time.time_ns()
 
 
 def rows(journal: Path) -> list[Start]:
