@@ -73,8 +73,8 @@ def snapshot() -> Snapshot:
     for seconds in (0.0004, 0.001, 0.002, 1000.0):
         mkdir_to_read.observe(seconds)
     enrich = Counters(
-        tries=9,
-        retries=4,
+        tries=Counter({"/run/a.sock": 9}),
+        retries=Counter({"/run/a.sock": 4}),
         lists=2,
         late=1,
         answers=Counter(Resolved=5, Unresolved=1),
@@ -140,8 +140,8 @@ def test_every_number_stands_under_its_name(snapshot: Snapshot, accept: str) -> 
         ("rollcall_mkdir_to_written_seconds_count", (), 0),
         ("rollcall_read_to_answer_seconds_count", (), 0),
         ("rollcall_runtime_waiting", (), 11),
-        ("rollcall_runtime_tries_total", (), 9),
-        ("rollcall_runtime_retries_total", (), 4),
+        ("rollcall_runtime_tries_total", ("/run/a.sock",), 9),
+        ("rollcall_runtime_retries_total", ("/run/a.sock",), 4),
         ("rollcall_runtime_lists_total", (), 2),
         ("rollcall_runtime_answers_total", ("Resolved",), 5),
         ("rollcall_runtime_late_answers_total", (), 1),

@@ -30,10 +30,13 @@ class Latency(Struct):
 
 
 class Counters(Struct):
-    """Totals since the start. `errors` is by endpoint, then by the failure's name ("not found" is none)."""
+    """Totals since the start. `tries` and `retries` are by endpoint, `errors` by endpoint, then by the failure's name.
 
-    tries: int = 0
-    retries: int = 0
+    "Not found" is no failure.
+    """
+
+    tries: Counter[str] = field(default_factory=Counter)
+    retries: Counter[str] = field(default_factory=Counter)
     lists: int = 0
     late: int = 0
     """Answers of one runtime that came after another's had settled the question, or after it was given up."""

@@ -180,8 +180,8 @@ class Race:
         for entry in later:
             heapq.heappush(lane.due, entry)
         tries = [(self._open[key].question, tries) for _, tries, key in now_due]
-        self._counters.tries += len(tries)
-        self._counters.retries += sum(tries_so_far > 0 for _, tries_so_far in tries)
+        self._counters.tries[endpoint] += len(tries)
+        self._counters.retries[endpoint] += sum(tries_so_far > 0 for _, tries_so_far in tries)
         if by_list:
             self._counters.lists += 1
             lane.listing = True

@@ -95,8 +95,18 @@ METRICS: Final = {
         ),
         Metric("rollcall_mkdir_to_written_seconds", "histogram", "From a cgroup's making until a sink has its record."),
         Metric("rollcall_runtime_waiting", "gauge", "Questions that wait for a runtime's answer."),
-        Metric("rollcall_runtime_tries_total", "counter", "Questions put to runtimes, each time they were."),
-        Metric("rollcall_runtime_retries_total", "counter", "Those that had been put to the same runtime before."),
+        Metric(
+            "rollcall_runtime_tries_total",
+            "counter",
+            "Questions put to a runtime, each time they were.",
+            {"endpoint": "path of the runtime's socket"},
+        ),
+        Metric(
+            "rollcall_runtime_retries_total",
+            "counter",
+            "Those that had been put to the same runtime before.",
+            {"endpoint": "path of the runtime's socket"},
+        ),
         Metric("rollcall_runtime_lists_total", "counter", "Lists that were asked for in place of many questions."),
         Metric(
             "rollcall_runtime_answers_total",

@@ -141,8 +141,8 @@ def _journal(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def _runtimes(enrich: Counters) -> Iterator[Metric]:
-    yield _family("rollcall_runtime_tries_total", {(): enrich.tries})
-    yield _family("rollcall_runtime_retries_total", {(): enrich.retries})
+    yield _family("rollcall_runtime_tries_total", {(endpoint,): n for endpoint, n in enrich.tries.items()})
+    yield _family("rollcall_runtime_retries_total", {(endpoint,): n for endpoint, n in enrich.retries.items()})
     yield _family("rollcall_runtime_lists_total", {(): enrich.lists})
     yield _family("rollcall_runtime_answers_total", {(resolution,): n for resolution, n in enrich.answers.items()})
     yield _family("rollcall_runtime_late_answers_total", {(): enrich.late})
