@@ -70,6 +70,11 @@ def bounded(text: str | None) -> str | None:
     return text[: LONGEST_NAME - len(CUT)] + CUT
 
 
+def shortened(text: str, limit: int) -> str:
+    """Cut a longer text, so that it ends in `…` and has `limit` characters; nothing is escaped."""
+    return text if len(text) <= limit else text[: limit - len(CUT)] + CUT
+
+
 def bounded_labels(labels: Mapping[str, str]) -> tuple[dict[str, str], bool]:
     """Keep what fits of labels, and say whether something was left out or cut.
 

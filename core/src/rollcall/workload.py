@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from rollcall.record import ContainerCreate
-from rollcall.text import CUT
+from rollcall.text import shortened
 
 LONGEST: Final = 253
 """Characters of a workload's name: what Kubernetes allows."""
@@ -51,9 +51,7 @@ def workload(record: ContainerCreate) -> Workload:
     else:
         name = container.name or record.container_id
         found = _first(_OF_CONTAINERS, container.labels, name) or Workload("Container", name)
-    if len(found.name) <= LONGEST:
-        return found
-    return Workload(found.kind, found.name[: LONGEST - len(CUT)] + CUT)
+    return Workload(found.kind, shortened(found.name, LONGEST))
 
 
 _Row = Callable[[_Labels, str], Workload | None]
