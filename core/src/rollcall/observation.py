@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from rollcall.record import ContainerCreate, DigestKind, Image, ImageDigest, Reference, Resolution, Resources
 from rollcall.references import InvalidReferenceError, parse
+from rollcall.workload import workload
 
 _CLAIMED: Final = frozenset({"NotInCRI", "SandboxUnknown", "PodUnknown", "PodUIDMismatch"})
 """Reasons of records whose pod is nobody's word but that of the container's maker."""
@@ -65,7 +66,6 @@ def observe(
     *,
     namespace_labels: Mapping[str, str] | None = None,
     node_labels: Mapping[str, str] | None = None,
-    workload: str = "",
 ) -> Observation:
     """Take from a record what is judged and counted."""
     pod, image = record.pod, record.image
@@ -88,7 +88,7 @@ def observe(
         node_labels=node_labels,
         sandbox=pod.sandbox,
         container=record.container.name,
-        workload=workload,
+        workload=str(workload(record)),
         requested=image.requested,
         reference=reference,
         digests=digests,

@@ -1,0 +1,192 @@
+"""The judge: one start against a set of policies, with what its tag led to before, at a given time. Pure.
+
+Any Deny rule that matches is a violation; else any Allow rule approves; else, in a policy that has Allow rules, it is a
+violation unless the policy says otherwise. Policies are ANDed: the worst result wins, and every failing one is named.
+There is no order and no priority anywhere, so that nothing depends on how files are called or sorted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, Protocol, TypeVar
+
+from msgspec.structs import replace
+
+from rollcall.judge.compiled import CompiledPolicy, PolicySet
+from rollcall.judge.rules import Matches, PolicyMatch, own_digests
+from rollcall.judge.verdict import Cause, Notice, Result, Ruling, Trust, Verdict
+from rollcall.observation import Observation
+from rollcall.policy.model import LIMITS, TAG_MOVED, TagMoved
+from rollcall.text import printable
+
+Item = TypeVar("Item")
+
+_WORST_FIRST: Final = tuple(Result)
+_NOTHING: Final = PolicyMatch((), (), ())
+_SHOWN: Final = 3
+_LONGEST_SHOWN: Final = 200
+
+
+class TagHistory(Protocol):
+    """What tags led to before."""
+
+    def moved(self, repository: str, tag: str, digests: frozenset[str]) -> Collection[str] | None:
+        """Return what a tag led to before, None where it is the same image as now or was never seen.
+
+        `repository` is `host/path`, `digests` all that is known of the image that it leads to now.
+        """
+
+
+def judge(observation: Observation, policies: PolicySet, history: TagHistory | None, now: int) -> Verdict:
+    """Judge a start. `now`, in ns since 1970, decides which exceptions have expired; without a history no tag moved."""
+    selection = policies.select(observation)
+    if not selection.sure and not selection.unsure:
+        return Verdict(result=Result.SKIPPED, message=f"{_image(observation)}: no policy is for this container")
+    hearing = _Hearing(observation, policies.rules.matches(observation), history, now)
+    for policy in selection.sure:
+        hearing.hear(policy)
+    for policy in selection.unsure:
+        hearing.cannot_tell(policy)
+    return hearing.verdict()
+
+
+class _Hearing:
+    """One start before all policies: collects what each of them says."""
+
+    def __init__(self, observation: Observation, matches: Matches, history: TagHistory | None, now: int) -> None:
+        self._observation = observation
+        self._by_policy = matches.by_policy
+        self._aliases = matches.aliases
+        self._now = now
+        self._unresolved = observation.reference is None and not observation.digests
+        self._moved = _moved(observation, history)
+        self._rulings: list[Ruling] = []
+        self._waived: list[Ruling] = []
+        self._notices: list[Notice] = []
+        self._worst = _WORST_FIRST.index(Result.UNMATCHED)
+
+    def hear(self, policy: CompiledPolicy) -> None:
+        """Collect what a policy says that is for this container."""
+        if policy.limits is not None and (failure := policy.limits.failure(self._observation.resources)) is not None:
+            cause, message = failure
+            result = Result.VIOLATION if cause is Cause.LIMITS else Result.ERROR
+            self._add(policy, policy.ruling(LIMITS, cause, message, result))
+        if self._moved and policy.tag_moved is not TagMoved.IGNORE:
+            self._tag_moved(policy)
+        self._rules(policy)
+        for rule, name in self._aliases:
+            if rule.policy == policy.number:
+                message = f"the image is also known as {printable(name, _LONGEST_SHOWN)}, which this rule refuses"
+                self._notices.append(Notice(policy=policy.name, rule=rule.name, message=message))
+
+    def cannot_tell(self, policy: CompiledPolicy) -> None:
+        """Note that it is unknown whether a policy is for this container: an error, for it might have failed."""
+        unknown = " and ".join(policy.match.unknown(self._observation))
+        message = f"whether it is meant can't be told: unknown or cut is {unknown}"
+        self._put(replace(policy.unknown, message=message))
+
+    def verdict(self) -> Verdict:
+        """Sum up."""
+        result = _WORST_FIRST[self._worst]
+        rulings = sorted(self._rulings, key=_place)
+        deciding = tuple(ruling for ruling in rulings if ruling.result is result)
+        waived = tuple(sorted(self._waived, key=_place))
+        trusts = {ruling.trust for ruling in deciding}
+        return Verdict(
+            result=result,
+            trust=Trust.DIGEST if Trust.DIGEST in trusts else Trust.NAME if Trust.NAME in trusts else None,
+            deciding=deciding,
+            failing=tuple(ruling for ruling in rulings if ruling.result is not Result.ALLOWED),
+            waived=waived,
+            notices=tuple(sorted(set(self._notices), key=lambda notice: (notice.policy, notice.rule, notice.message))),
+            moved=self._moved,
+            message=f"{_image(self._observation)}: {_summary(result, deciding)}{_waiving(waived)}",
+        )
+
+    def _rules(self, policy: CompiledPolicy) -> None:
+        matched = self._by_policy.get(policy.number, _NOTHING)
+        denied = False
+        for rule in matched.denies:
+            denied |= self._add(policy, rule.ruling)
+        if denied:
+            return
+        if self._unresolved:
+            self._add(policy, policy.unresolved)
+        elif matched.allows:
+            for rule in matched.allows:
+                self._put(rule.ruling)
+        elif policy.unmatched is not None:
+            self._add(policy, _mismatch(policy.unmatched, matched) if matched.near else policy.unmatched)
+
+    def _tag_moved(self, policy: CompiledPolicy) -> None:
+        message = f"the tag led to {_some(self._moved, str)} before"
+        if policy.tag_moved is TagMoved.VIOLATION:
+            self._add(policy, policy.ruling(TAG_MOVED, Cause.TAG_MOVED, message))
+        else:
+            self._notices.append(Notice(policy=policy.name, rule=TAG_MOVED, message=message))
+
+    def _add(self, policy: CompiledPolicy, ruling: Ruling) -> bool:
+        """Note a ruling unless an exception waives it; say whether it stands."""
+        if policy.exceptions and ruling.result is not Result.ALLOWED:
+            waiving = tuple(
+                each.name for each in policy.exceptions if each.waives(ruling.rule, self._observation, self._now)
+            )
+            if waiving:
+                self._waived.append(replace(ruling, waived_by=waiving))
+                return False
+        self._put(ruling)
+        return True
+
+    def _put(self, ruling: Ruling) -> None:
+        self._rulings.append(ruling)
+        self._worst = min(self._worst, _WORST_FIRST.index(ruling.result))
+
+
+def _moved(observation: Observation, history: TagHistory | None) -> tuple[str, ...]:
+    """Ask what the requested tag led to before. With a digest asked for as well, no tag was followed."""
+    reference, digests = observation.reference, own_digests(observation)
+    if history is None or reference is None or reference.tag is None or reference.digest is not None or not digests:
+        return ()
+    return tuple(sorted(history.moved(reference.name, reference.tag, digests) or ()))
+
+
+def _mismatch(unmatched: Ruling, matched: PolicyMatch) -> Ruling:
+    names = _some(sorted(rule.name for rule in matched.near), str)
+    message = f"{names} would approve the name, and what the runtime reports is none of its digests"
+    return replace(unmatched, cause=Cause.DIGEST_MISMATCH, message=message)
+
+
+def _place(ruling: Ruling) -> tuple[str, str]:
+    return ruling.policy, ruling.rule
+
+
+def _image(observation: Observation) -> str:
+    if observation.reference is not None:
+        return str(observation.reference)
+    if observation.requested is not None:
+        return printable(observation.requested, _LONGEST_SHOWN)
+    return "unknown image"
+
+
+def _summary(result: Result, deciding: tuple[Ruling, ...]) -> str:
+    if result is Result.UNMATCHED:
+        return "no rule speaks of it, and none has to"
+    return _some(deciding, _said)
+
+
+def _waiving(waived: tuple[Ruling, ...]) -> str:
+    if not waived:
+        return ""
+    return "; waived: " + _some(
+        waived, lambda ruling: f"{ruling.policy}/{ruling.rule} by {', '.join(ruling.waived_by)}"
+    )
+
+
+def _said(ruling: Ruling) -> str:
+    reason = f" ({printable(ruling.reason, _LONGEST_SHOWN)})" if ruling.reason else ""
+    return f"{ruling.policy}/{ruling.rule}: {ruling.message}{reason}"
+
+
+def _some(items: Sequence[Item], show: Callable[[Item], str]) -> str:
+    more = len(items) - _SHOWN
+    return "; ".join(show(item) for item in items[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
