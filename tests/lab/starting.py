@@ -22,7 +22,10 @@ _AT_ONCE: Final = 4
 
 
 class Starter:
-    """Starts containers by `ctr` and by CRI; on leaving the block, whatever is left of them is removed."""
+    """Starts containers by `ctr` and by CRI; on leaving the block, whatever is left of them is removed.
+
+    `of_cri` are the ids that CRI gave, of sandboxes too.
+    """
 
     def __init__(self, node: NodeLab, prefix: str) -> None:
         self._node = node
@@ -30,6 +33,7 @@ class Starter:
         self._left: list[str] = []
         self._pods: list[Pod] = []
         self._made = 0
+        self.of_cri: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +79,7 @@ class Starter:
 
         def run(name: str) -> str:
             container_id = cri.run_container(pod, name, self._node.reference, *SHORT_LIFE)
+            self.of_cri.append(container_id)
             wait_until(lambda: cri.has_exited(container_id), f"{container_id} ends")
             return container_id
 
@@ -95,6 +100,7 @@ class Starter:
             made: dict[str, tuple[Pod, str | None]] = {pod.sandbox_id: (pod, None)}
             for each in range(containers):
                 made[self._node.cri.run_container(pod, f"c{each}", self._node.reference)] = (pod, f"c{each}")
+            self.of_cri += made
             return made
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -32,7 +32,8 @@ def begin(node: NodeLab, journal: Path) -> Iterator[Begin]:
 
         def begin(*options: str, **keywords: object) -> Watch:
             path = keywords.pop("journal", journal)
-            endpoint = ["--runtime-endpoint", node.containerd.endpoint]
+            socket = keywords.pop("socket", node.containerd.socket)
+            endpoint = ["--runtime-endpoint", f"unix://{socket}"]
             return stack.enter_context(Watch(path, *endpoint, *options, **keywords))  # type: ignore[arg-type]
 
         yield begin
