@@ -32,3 +32,13 @@ def moment(text: str) -> int:
     if not _RFC3339.fullmatch(text):
         raise ValueError("no time of RFC 3339")
     return nanoseconds(text.upper())
+
+
+def normal(text: str | None) -> str | None:
+    """Write a time in the one form whose order is that of its text; None where there is none, or no time in it."""
+    if text is None:
+        return None
+    try:
+        return rfc3339(nanoseconds(text))
+    except (ValueError, TypeError, OverflowError):
+        return None

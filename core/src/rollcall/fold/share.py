@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from rollcall.observation import Observation
 from rollcall.record import DigestKind, Model, Resolution
 from rollcall.text import shortened
-from rollcall.times import nanoseconds, rfc3339
+from rollcall.times import normal
 
 UNRESOLVED: Final = "unresolved"
 """Stands for the digest of an image of which none is known."""
@@ -85,7 +85,7 @@ def share(observation: Observation) -> Share:
         repository=reference.name if reference is not None else "",
         digest=digest,
         kind=kinds[0] if kinds else None,
-        at=_normal(observation.ctime),
+        at=normal(observation.ctime),
         place=Place(
             namespace=shortened(observation.namespace or "", _LONGEST_NAME) if observation.pod_confirmed else "",
             workload=shortened(observation.workload, _LONGEST_WORKLOAD),
@@ -121,13 +121,3 @@ def _standing(observation: Observation) -> Standing:
     if observation.supersedes is not None:
         return Standing.LATE
     return Standing.UNRESOLVED if observation.resolution is Resolution.UNRESOLVED else Standing.FIRST
-
-
-def _normal(ctime: str | None) -> str | None:
-    """Write a time in the one form whose order is that of its text; None where it is no time."""
-    if ctime is None:
-        return None
-    try:
-        return rfc3339(nanoseconds(ctime))
-    except (ValueError, TypeError, OverflowError):
-        return None
