@@ -20,7 +20,7 @@ from rollcall_agent.journal.file import JournalError
 from rollcall_agent.journal.reader import open_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from rollcall_agent.journal.start import Start
 
@@ -34,13 +34,17 @@ class Watch:
     """A `rollcall watch` that runs. Its standard output is a pipe that is read whenever something is waited for."""
 
     def __init__(
-        self, journal: Path, *options: str, through: Sequence[str] = (), prepare: Callable[[], None] | None = None
+        self,
+        journal: Path,
+        *options: str,
+        folder: Path | None = None,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
-        """Start it; `through` are words of a command that runs it, `prepare` runs in the child."""
+        """Start it; `folder` is for its standard error, by default the journal's; `prepare` runs in the child."""
         self.journal = journal
         self.begun_ns = time.time_ns()
-        self._complaints = journal.parent / f"watch-{self.begun_ns}.log"
-        command = [*through, ROLLCALL, "watch", "--journal", str(journal), *options]
+        self._complaints = (folder or journal.parent) / f"watch-{self.begun_ns}.log"
+        command = [ROLLCALL, "watch", "--journal", str(journal), *options]
         with self._complaints.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
