@@ -48,7 +48,7 @@ full: venv bpf ## everything, with the long form of each test (root)
 bench: venv bpf ## measure on this machine and write docs/benchmarks.md (root)
 	@PYTHON=$(PYTHON) $(PACKAGES) bench
 	@$(BIN)/python tools/link_bcc.py
-	@PYTHONPATH=tests $(BIN)/python -m lab.bench
+	@PYTHONPATH=tests $(BIN)/python -m bench
 
 .PHONY: venv
 venv: $(VENV)/.installed ## the virtual environment, from requirements/dev.lock
