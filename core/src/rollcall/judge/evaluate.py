@@ -13,10 +13,11 @@ from typing import Final, Protocol, TypeVar
 from msgspec.structs import replace
 
 from rollcall.judge.compiled import CompiledPolicy, PolicySet
-from rollcall.judge.rules import Matches, PolicyMatch, own_digests
+from rollcall.judge.rules import Matches, PolicyMatch
 from rollcall.judge.verdict import Cause, Notice, Result, Ruling, Trust, Verdict
 from rollcall.observation import Observation
 from rollcall.policy.model import LIMITS, TAG_MOVED, TagMoved
+from rollcall.record import ImageDigest
 from rollcall.text import printable
 
 Item = TypeVar("Item")
@@ -30,10 +31,10 @@ _LONGEST_SHOWN: Final = 200
 class TagHistory(Protocol):
     """What tags led to before."""
 
-    def moved(self, repository: str, tag: str, digests: frozenset[str]) -> Collection[str] | None:
+    def moved(self, repository: str, tag: str, digests: frozenset[ImageDigest]) -> Collection[str] | None:
         """Return what a tag led to before, None where it is the same image as now or was never seen.
 
-        `repository` is `host/path`, `digests` all that is known of the image that it leads to now.
+        `repository` is `host/path`, `digests` all that is reported of the image that it leads to now, with their kinds.
         """
 
 
@@ -144,10 +145,11 @@ class _Hearing:
 
 def _moved(observation: Observation, history: TagHistory | None) -> tuple[str, ...]:
     """Ask what the requested tag led to before. With a digest asked for as well, no tag was followed."""
-    reference, digests = observation.reference, own_digests(observation)
-    if history is None or reference is None or reference.tag is None or reference.digest is not None or not digests:
+    reference = observation.reference
+    if history is None or reference is None or reference.tag is None or reference.digest is not None:
         return ()
-    return tuple(sorted(history.moved(reference.name, reference.tag, digests) or ()))
+    own = frozenset(each for each in observation.digests if each.repository in {None, reference.name})
+    return tuple(history.moved(reference.name, reference.tag, own) or ()) if own else ()
 
 
 def _mismatch(unmatched: Ruling, matched: PolicyMatch) -> Ruling:
