@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
-from lab.policies import A, B, C, CONFIG, NOW, allow, deny, exception, policy, reported, seen
 
+from lab.policies import CONFIG, NOW, A, B, C, allow, deny, exception, policy, reported, seen
 from rollcall.judge import Cause, PolicySet, Result, Trust, Verdict, judge
 from rollcall.observation import Observation
 from rollcall.policy import ImageAdmissionPolicy
