@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from lab.policies import EVERYWHERE, NOW, deny, policy, seen
 from rollcall.judge import Cause, PolicySet, Result, judge
@@ -89,8 +90,8 @@ def test_labels_of_namespaces_and_nodes_may_be_unknown_too(part: str) -> None:
     match = {part: {"matchLabels": {"team": "a"}}}
     field = {"namespaces": "namespace_labels", "nodes": "node_labels"}[part]
     assert result(match, seen()) is UNKNOWN
-    assert result(match, seen(**{field: {"team": "a"}})) is MEANT
-    assert result(match, seen(**{field: {"team": "b"}})) is NOT_MEANT
+    assert result(match, replace(seen(), **{field: {"team": "a"}})) is MEANT
+    assert result(match, replace(seen(), **{field: {"team": "b"}})) is NOT_MEANT
     assert result({part: {}}, seen()) is MEANT
 
 

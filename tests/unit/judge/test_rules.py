@@ -228,12 +228,12 @@ def test_limits_fail_beside_a_rule_that_approves() -> None:
 @pytest.mark.parametrize(("held", "result"), [("Ignore", A_), ("Report", A_), ("Violation", V), (None, A_)])
 def test_a_tag_that_moved(held: str | None, result: Result) -> None:
     history = Before(B)
-    spec = {"tags": {"tagMoved": held}} if held else {}
+    spec: dict[str, Any] = {"tags": {"tagMoved": held}} if held else {}
     found = verdict(seen("ghcr.io/acme/app:1", A), policy(ACME, **spec), history=history)
     assert found.result is result
     assert found.moved == (B,)
     assert history.asked == [("ghcr.io/acme/app", "1", frozenset({A}))]
-    told = {(each.policy, each.rule) for each in (*found.failing, *found.notices)}
+    told = {(each.policy, each.rule) for each in found.failing} | {(each.policy, each.rule) for each in found.notices}
     assert told == (set() if held == "Ignore" else {("p", "(tag-moved)")})
 
 
@@ -300,7 +300,7 @@ def test_an_exception_for_something_else_waives_nothing(spec: dict[str, Any]) ->
 
 
 def test_an_exception_for_just_this_waives() -> None:
-    spec = {
+    spec: dict[str, Any] = {
         "match": {"namespaces": {"names": ["sh*"]}, "pods": {"matchLabels": {"app": "cart"}}, "containers": ["cart"]},
         "images": ["quay.io/x", "ghcr.io/acme/*"],
     }
