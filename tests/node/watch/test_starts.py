@@ -151,8 +151,10 @@ def test_what_looks_like_a_container_and_is_none_has_no_image(begin: Begin, node
     for container_id, runtime in ids.items():
         tree.make(f"false/{runtime}-{container_id}.scope".encode())
     for container_id, record in watch.printed(ids).items():
-        assert record.resolution is Resolution.NO_RUNTIME_API
-        assert record.reason == {"docker": "DockerAPINeeded", "libpod": "PodmanAPINeeded"}[ids[container_id]]
+        assert (record.resolution, record.reason) == {
+            "docker": (Resolution.UNRESOLVED, "DockerUnavailable"),
+            "libpod": (Resolution.NO_RUNTIME_API, "PodmanAPINeeded"),
+        }[ids[container_id]]
         assert (record.image.requested, record.image.digest, record.pod.name) == (None, None, None)
 
 

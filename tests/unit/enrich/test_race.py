@@ -278,14 +278,47 @@ async def test_what_is_nested_waits_for_a_runtime_that_is_being_found(stand: Sta
     assert stand.answers[1][1].resolution is Resolution.RESOLVED
 
 
-@pytest.mark.parametrize(("hint", "reason"), [("docker", "DockerAPINeeded"), ("podman", "PodmanAPINeeded")])
-async def test_anothers_api_is_needed(stand: Stand, hint: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("hint", "resolution", "reason"),
+    [
+        ("docker", Resolution.UNRESOLVED, "DockerUnavailable"),
+        ("podman", Resolution.NO_RUNTIME_API, "PodmanAPINeeded"),
+    ],
+)
+async def test_anothers_api_is_needed(stand: Stand, hint: str, resolution: Resolution, reason: str) -> None:
     runtime = stand.runtime("containerd")
     stand.ask(1, hint)
     await stand.clock.wind(0)
     facts = stand.answers[1][1]
-    assert (facts.resolution, facts.reason) == (Resolution.NO_RUNTIME_API, reason)
+    assert (facts.resolution, facts.reason) == (resolution, reason)
     assert len(runtime.by_id) == 1
+
+
+async def test_docker_is_asked_again_and_others_once_about_what_is_dockers(stand: Stand) -> None:
+    docker, other = stand.runtime("docker"), stand.runtime("containerd")
+    stand.ask(1, "docker")
+    await stand.clock.wind(SECOND)
+    assert not stand.answers
+    assert len(docker.by_id) > 1
+    assert len(other.by_id) == 1
+    docker.answer = resolved("docker")
+    await stand.clock.wind(2 * SECOND)
+    assert stand.answers[1][1].runtime.name == "docker"
+
+
+async def test_what_docker_does_not_know_to_the_end_is_not_found(stand: Stand) -> None:
+    stand.runtime("docker"), stand.runtime("containerd")
+    stand.ask(1, "docker")
+    await stand.clock.wind(GIVE_UP_NS)
+    assert stand.answers[1][1].reason == "NotFound"
+
+
+async def test_a_docker_that_goes_leaves_nobody_to_ask(stand: Stand) -> None:
+    stand.runtime("docker"), stand.runtime("containerd")
+    stand.ask(1, "docker")
+    await stand.clock.wind(SECOND)
+    stand.race.remove("docker")
+    assert stand.answers[1][1].reason == "DockerUnavailable"
 
 
 async def test_makers_without_an_api_are_not_asked_about(stand: Stand) -> None:

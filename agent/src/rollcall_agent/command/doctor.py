@@ -29,7 +29,7 @@ from rollcall_agent.collect.refusal import BTF, LOCKDOWN
 from rollcall_agent.command.logging import log_to_standard_error
 from rollcall_agent.doctor import Ability, Answer, Finding, Report, State
 from rollcall_agent.enrich.channel import CallError
-from rollcall_agent.enrich.runtime import RuntimeClient
+from rollcall_agent.enrich.connect import connect
 from rollcall_agent.enrich.sockets import endpoints, present
 from rollcall_agent.journal.reader import DEFAULT_PATH
 
@@ -111,7 +111,7 @@ async def _ask_version(path: str) -> Answer:
     begun = time.monotonic()
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            client = await RuntimeClient.connect(path, Counter())
+            client = await connect(path, Counter())
     except TimeoutError:
         return Answer(endpoint=path, problem=f"no answer within {_ANSWER_SECONDS:g} s: is it hung?")
     except CallError as error:

@@ -57,7 +57,7 @@ def container_facts(  # noqa: PLR0913 - each is another answer's part
     )
     if pod is None:
         return partly(facts, "SandboxUnknown", "the runtime does not know the container's sandbox; its pod is a claim")
-    return _checked(facts, candidate)
+    return checked(facts, candidate)
 
 
 def sandbox_facts(  # noqa: PLR0913 - each is another answer's part
@@ -80,7 +80,7 @@ def sandbox_facts(  # noqa: PLR0913 - each is another answer's part
         state=state,
         created_ns=created_ns,
     )
-    return _checked(facts, candidate)
+    return checked(facts, candidate)
 
 
 def record_facts(
@@ -98,7 +98,7 @@ def record_facts(
         resources=record_resources(record),
         created_ns=record.created_at.ToNanoseconds() or None,
     )
-    return _checked(facts, candidate)
+    return checked(facts, candidate)
 
 
 def unchecked_facts(runtime: Runtime, record: containerd_pb2.ContainerRecord, *, sandbox: bool) -> Facts:
@@ -172,7 +172,7 @@ def _resources(status: cri_pb2.ContainerStatus, verbose: Verbose) -> Resources:
     return limits_from_spec(verbose.resources, "cri.info.runtimeSpec")
 
 
-def _checked(facts: Facts, candidate: ContainerCandidate) -> Facts:
+def checked(facts: Facts, candidate: ContainerCandidate) -> Facts:
     """Compare with what the kernel's path says, and say what is missing."""
     path_uid, uid = candidate.pod_uid, facts.pod.uid
     if path_uid is not None and uid is not None and not same_uid(path_uid, uid):

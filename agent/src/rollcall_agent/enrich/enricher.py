@@ -14,10 +14,10 @@ from msgspec import Struct
 from rollcall.record import Runtime
 from rollcall_agent.enrich.channel import CallError
 from rollcall_agent.enrich.clock import Clock, LoopClock
+from rollcall_agent.enrich.connect import Client, connect
 from rollcall_agent.enrich.counters import Counters
 from rollcall_agent.enrich.facts import Facts, Listing, Question
 from rollcall_agent.enrich.race import Race
-from rollcall_agent.enrich.runtime import RuntimeClient
 from rollcall_agent.enrich.sockets import USUAL, Identity, endpoints, present
 
 _LOOK_SECONDS: Final = 1.0
@@ -33,7 +33,7 @@ class _Known(Struct):
     """A socket that is there: who it was when we looked, and the client once somebody answered."""
 
     identity: Identity
-    client: RuntimeClient | None = None
+    client: Client | None = None
     connecting: asyncio.Task[None] | None = None
     troubles: int = 0
 
@@ -119,7 +119,7 @@ class Enricher:
         await _soon([client.close() for client in self._clients().values()], _CLOSE_SECONDS)
         self._known.clear()
 
-    def _clients(self) -> dict[str, RuntimeClient]:
+    def _clients(self) -> dict[str, Client]:
         return {path: known.client for path, known in self._known.items() if known.client is not None}
 
     # -- sockets -----------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class Enricher:
         """Find out who listens; on failure the next look tries again."""
         errors = self.counters.errors.setdefault(path, Counter())
         try:
-            client = await RuntimeClient.connect(path, errors)
+            client = await connect(path, errors)
         except CallError as error:
             known.connecting = None
             known.troubles += 1

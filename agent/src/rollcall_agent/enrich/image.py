@@ -27,17 +27,21 @@ class Known(Struct, frozen=True, kw_only=True):
     """What a runtime says of one container's image.
 
     `identity` is the runtime's id of the image, `repo_digests` are `host/path@digest` under which it knows it, `chains`
-    what containerd's content store says of those digests, `named` the digest that the name asked for points to there.
+    what is known of what those digests lead to, `named` the digest that the name asked for points to. `by_id` says that
+    what was asked for is the beginning of an image's id, whatever name it may look like.
     """
 
     requested: str | None = None
     requested_source: str | None = None
+    by_id: bool = False
     identity: str | None = None
     identity_source: str = ""
     repo_digests: tuple[str, ...] = ()
     digests_source: str = ""
     chains: Mapping[str, Chain] = {}
+    chains_source: str = "containerd.content"
     named: str | None = None
+    named_source: str = "containerd.images"
 
 
 class Reason:
@@ -64,7 +68,7 @@ def reference_of(text: str | None) -> Reference | None:
 def resolve(known: Known) -> Image:
     """Conclude. A digest is a repository's only where it is certain; every other one is listed with what it is."""
     config = image_id(known.identity) if known.identity is not None else None
-    reference = reference_of(known.requested)
+    reference = None if known.by_id else reference_of(known.requested)
     found = [_Found(each, known.chains) for each in _parsed(known.repo_digests)]
     chosen, reason = _choose(reference, config, found, known.requested)
     digest = chosen if chosen is not None else config
@@ -136,7 +140,7 @@ def _listed(known: Known, reference: Reference | None, config: str | None, found
     def follow(chain: Chain, where: str | None) -> None:
         # A chain that ends at another config is not this image's; what it leads through says nothing about it.
         if chain.manifest is not None and chain.config == config:
-            add(chain.manifest, DigestKind.MANIFEST, "containerd.content", where)
+            add(chain.manifest, DigestKind.MANIFEST, known.chains_source, where)
 
     for one in sorted(found, key=lambda one: one.repository != wanted):
         where = None if one.invented else one.repository
@@ -146,7 +150,7 @@ def _listed(known: Known, reference: Reference | None, config: str | None, found
             follow(one.chain, where)
     named = known.chains.get(known.named) if known.named is not None else None
     if known.named is not None and named is not None and not any(one.digest == known.named for one in found):
-        add(known.named, named.kind, "containerd.images", None)
+        add(known.named, named.kind, known.named_source, None)
         follow(named, None)
     if config is not None:
         add(config, DigestKind.CONFIG, known.identity_source, None)

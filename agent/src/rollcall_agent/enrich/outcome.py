@@ -8,7 +8,9 @@ from typing import Final
 from rollcall.record import Image, Pod, Resolution, Runtime
 from rollcall_agent.enrich.facts import Facts, Miss, Question
 
-_APIS_TO_COME: Final = {"docker": "DockerAPINeeded", "podman": "PodmanAPINeeded"}
+DOCKER_UNAVAILABLE: Final = "DockerUnavailable"
+
+_OWN_API: Final = frozenset({"docker", "podman"})
 """Runtimes whose own API alone knows their containers."""
 
 _NOT_FOUND: Final = "NotFound"
@@ -20,17 +22,20 @@ def is_asked(question: Question) -> bool:
     return question.candidate.maker_has_api
 
 
-def asked_once(question: Question) -> bool:
-    """Say whether one try at each runtime is enough.
+def asked_once(question: Question, *, its_own: bool) -> bool:
+    """Say whether one try at a runtime is enough; `its_own` says that it is the one that the path hints at.
 
     What lies in another container belongs to a runtime that can't be reached, or to nobody, and a minute of tries for
     each made-up id would be an amplifier. Docker's and Podman's containers are in no runtime's list but their own.
     """
-    return question.candidate.nested_below is not None or question.candidate.runtime in _APIS_TO_COME
+    return question.candidate.nested_below is not None or (question.candidate.runtime in _OWN_API and not its_own)
 
 
-def unsettled(question: Question, misses: Iterable[Miss]) -> Facts:
-    """Conclude from all that the last tries came back with; none is: nobody was there."""
+def unsettled(question: Question, misses: Iterable[Miss], *, its_own: bool) -> Facts:
+    """Conclude from all that the last tries came back with; none is: nobody was there.
+
+    `its_own` says that the runtime that the path hints at is among those that were asked.
+    """
     candidate = question.candidate
     last = list(misses)
     if (partial := next((miss.partial for miss in last if miss.partial is not None), None)) is not None:
@@ -42,9 +47,11 @@ def unsettled(question: Question, misses: Iterable[Miss]) -> Facts:
         message = f"containers of this shape ({candidate.runtime or 'unknown'}) are in no runtime's API"
     elif candidate.nested_below is not None:
         resolution, message = Resolution.NESTED, f"inside container {candidate.nested_below}; {miss.message}"
-    elif (needed := _APIS_TO_COME.get(candidate.runtime)) is not None:
-        resolution, reason = Resolution.NO_RUNTIME_API, needed
-        message = f"only {candidate.runtime}'s own API knows this container; it is not asked yet"
+    elif candidate.runtime == "docker" and not its_own:
+        reason, message = DOCKER_UNAVAILABLE, "only Docker's own API knows this container; no Docker answers here"
+    elif candidate.runtime == "podman":
+        resolution, reason = Resolution.NO_RUNTIME_API, "PodmanAPINeeded"
+        message = "only Podman's own API knows this container; it is not asked yet"
     return Facts(
         resolution=resolution,
         reason=reason,

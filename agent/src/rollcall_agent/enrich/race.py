@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct, field
@@ -101,12 +101,12 @@ class Race:
         if question.key in self._open:
             return
         if not is_asked(question):
-            self._answer(question, unsettled(question, ()))
+            self._answer(question, unsettled(question, (), its_own=False))
             return
         timer = self._clock.call_at(question.noticed_ns + GIVE_UP_NS, lambda: self._give_up(question.key))
         self._open[question.key] = _Open(question, timer)
         now = self._clock.now()
-        hint = question.candidate.runtime
+        hint = _hint(question)
         first = {name for name, lane in self._lanes.items() if lane.responder.matches(hint)}
         for name in self._lanes:
             self._schedule(name, now if name in first or not first else now + TICK_NS, 0, question.key)
@@ -220,7 +220,7 @@ class Race:
             return
         entry.misses[endpoint] = answer
         again = next_try(entry.question.noticed_ns, self._clock.now())
-        if asked_once(entry.question) or not answer.again:
+        if asked_once(entry.question, its_own=lane.responder.matches(_hint(entry.question))) or not answer.again:
             entry.done.add(endpoint)
             self._end_if_nobody_is_left(key)
         elif again is not None and self._lanes.get(endpoint) is lane:
@@ -231,13 +231,19 @@ class Race:
         entry = self._open[key]
         if self._expected or not entry.done.issuperset(self._lanes):
             return
-        if asked_once(entry.question) or entry.done:
-            self._settle(key, unsettled(entry.question, entry.misses.values()))
+        if entry.done or asked_once(entry.question, its_own=False):
+            self._settle(key, self._unsettled(entry, ()))
 
     def _give_up(self, key: int) -> None:
         if (entry := self._open.get(key)) is not None:
             silent = (_SILENT for name in self._lanes if name not in entry.misses)
-            self._settle(key, unsettled(entry.question, (*entry.misses.values(), *silent)))
+            self._settle(key, self._unsettled(entry, silent))
+
+    def _unsettled(self, entry: _Open, silent: Iterable[Miss]) -> Facts:
+        """Conclude from the last miss of each runtime, and from those that gave none."""
+        hint = _hint(entry.question)
+        its_own = any(lane.responder.matches(hint) for lane in self._lanes.values())
+        return unsettled(entry.question, (*entry.misses.values(), *silent), its_own=its_own)
 
     def _settle(self, key: int, facts: Facts) -> None:
         entry = self._open.pop(key)
@@ -248,3 +254,7 @@ class Race:
         self._counters.answers[facts.resolution] += 1
         self._counters.latency.observe((self._clock.now() - question.noticed_ns) / 1e9)
         self._on_answer(question.key, facts)
+
+
+def _hint(question: Question) -> str:
+    return question.candidate.runtime

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 
-from rollcall.record import Image, Pod, Resolution, Runtime
+from rollcall.record import Image, Pod, Runtime
 from rollcall_agent.enrich import verbose
 from rollcall_agent.enrich.channel import CallError, Channel, Failure
 from rollcall_agent.enrich.compose import (
@@ -28,6 +28,7 @@ from rollcall_agent.enrich.facts import Answer, Facts, Listing, Miss, Question, 
 from rollcall_agent.enrich.images import Images
 from rollcall_agent.enrich.limits import limits_from_spec
 from rollcall_agent.enrich.listing import list_runtime
+from rollcall_agent.enrich.outcome import DOCKER_UNAVAILABLE
 from rollcall_agent.enrich.pods import KIND, Pods, labels_of
 from rollcall_agent.enrich.proto import containerd_pb2, cri_pb2
 
@@ -35,6 +36,11 @@ _FILTERS = 128
 """Ids in one call of a filtered list."""
 
 _NOT_FOUND = Miss(reason=Failure.NOT_FOUND, message="the runtime does not know this id")
+_DOCKERS = Miss(
+    reason=DOCKER_UNAVAILABLE,
+    message="containerd has it in Docker's namespace without name and image, and no Docker that answers knows it",
+    again=False,
+)
 
 
 class RuntimeClient:
@@ -202,7 +208,7 @@ class RuntimeClient:
         """Answer from containerd's record of a container."""
         candidate = question.candidate
         if namespace == MOBY:
-            return docker_api_needed()
+            return _DOCKERS
         if namespace != KUBERNETES:
             image = await self._images.of_record(namespace, record.image)
             return record_facts(candidate, self.runtime, record, image)
@@ -256,16 +262,6 @@ class RuntimeClient:
                     if record.id in keys:
                         found[keys[record.id]] = (namespace, record)
         return found
-
-
-def docker_api_needed() -> Facts:
-    """Answer for a container of Docker's, whose own API is the only one that knows its name and image."""
-    return Facts(
-        resolution=Resolution.NO_RUNTIME_API,
-        reason="DockerAPINeeded",
-        message="Docker's own API knows this container's name and image; it is not asked yet",
-        runtime=Runtime(name="docker"),
-    )
 
 
 def _may_be_cris(question: Question) -> bool:

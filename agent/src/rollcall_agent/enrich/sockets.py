@@ -9,6 +9,8 @@ from typing import Final
 
 USUAL: Final = (
     "/run/containerd/containerd.sock",
+    "/run/docker.sock",
+    "/var/run/docker.sock",
     "/run/crio/crio.sock",
     "/var/run/crio/crio.sock",
     "/run/k3s/containerd/containerd.sock",  # RKE2's too

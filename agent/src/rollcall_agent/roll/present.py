@@ -12,9 +12,9 @@ from msgspec import Struct
 from rollcall.record import ContainerCreate
 from rollcall_agent.collect.hierarchy import Hierarchy
 from rollcall_agent.enrich.channel import CallError
+from rollcall_agent.enrich.connect import connect
 from rollcall_agent.enrich.facts import Facts, Question, State
 from rollcall_agent.enrich.outcome import unsettled
-from rollcall_agent.enrich.runtime import RuntimeClient
 from rollcall_agent.enrich.sockets import endpoints, present
 from rollcall_agent.roll.compose import compose
 from rollcall_agent.roll.node import NodeIdentity
@@ -51,7 +51,7 @@ async def call_the_roll(node: NodeIdentity, hierarchy: Hierarchy, given: Iterabl
 
 async def _ask(path: str, node: NodeIdentity, hierarchy: Hierarchy) -> list[ContainerCreate]:
     async with asyncio.timeout(_DEADLINE_S):
-        client = await RuntimeClient.connect(path, Counter())
+        client = await connect(path, Counter())
         try:
             listing = await client.list_all()
             if listing.error is not None:
@@ -70,7 +70,8 @@ async def _ask(path: str, node: NodeIdentity, hierarchy: Hierarchy) -> list[Cont
             records = []
             for question in questions:
                 answer = await coming[question.key]
-                facts = answer if isinstance(answer, Facts) else unsettled(question, [answer])
+                its_own = client.matches(question.candidate.runtime)
+                facts = answer if isinstance(answer, Facts) else unsettled(question, [answer], its_own=its_own)
                 records.append(compose(starts[question.key], facts, node, hierarchy))
             return records
         finally:
