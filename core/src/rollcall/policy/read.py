@@ -5,14 +5,14 @@ Only YAML's own tree is read, never an object made from it; its size is bounded,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
 import yaml
 from msgspec import Struct, field
 
-from rollcall.policy.check import Path, check_exception, check_policy, field_name
+from rollcall.policy.check import Path, check_exception, check_policy, field_name, warnings
 from rollcall.policy.decode import Decoder, TooManyNodesError, described
 from rollcall.policy.model import ImageAdmissionException, ImageAdmissionPolicy
 from rollcall.text import printable
@@ -46,11 +46,19 @@ class FileProblem(Struct, frozen=True, kw_only=True):
 
 
 class Loaded(Struct, kw_only=True):
-    """What files hold: all that is right, and every problem."""
+    """What files hold: all that is right, and every problem; `places` is where each exception stands, by its name."""
 
     policies: list[ImageAdmissionPolicy] = field(default_factory=list)
     exceptions: list[ImageAdmissionException] = field(default_factory=list)
     problems: list[FileProblem] = field(default_factory=list)
+    places: dict[str, tuple[str, Mapping[Path, int]]] = field(default_factory=dict)
+
+    def warnings(self, now: int) -> Iterator[FileProblem]:
+        """Yield what is right and yet to be told of exceptions; `now` in ns since 1970."""
+        for exception, problem in warnings(self.policies, self.exceptions, now):
+            file, lines = self.places[exception.name]
+            where = _line(lines, problem.path)
+            yield FileProblem(file=file, line=where, field=field_name(problem.path), message=problem.message)
 
 
 def read(text: str, file: str) -> Loaded:
@@ -124,21 +132,24 @@ def _read_document(node: yaml.Node, file: str, loaded: Loaded, first: dict[tuple
         made = msgspec.convert(values, _KINDS[kind])
         problems = check_policy(made) if isinstance(made, ImageAdmissionPolicy) else check_exception(made)
         if not problems:
-            _keep(made, file, line, loaded, first)
+            _keep(made, file, decoder.lines, loaded, first)
     for problem in problems[:MOST_PROBLEMS]:
         where = _line(decoder.lines, problem.path)
         loaded.problems.append(
             FileProblem(file=file, line=where, field=field_name(problem.path), message=problem.message)
         )
+    if more := len(problems[MOST_PROBLEMS:]):
+        loaded.problems.append(FileProblem(file=file, line=line, message=f"and {more} more problems in this document"))
 
 
 def _keep(
     made: ImageAdmissionPolicy | ImageAdmissionException,
     file: str,
-    line: int,
+    lines: Mapping[Path, int],
     loaded: Loaded,
     first: dict[tuple[str, str], str],
 ) -> None:
+    line = lines[()]
     here = f"{printable(file, 200)}:{line}"
     there = first.setdefault((made.kind, made.name), here)
     if there != here:
@@ -148,6 +159,7 @@ def _keep(
         loaded.policies.append(made)
     else:
         loaded.exceptions.append(made)
+        loaded.places[made.name] = file, lines
 
 
 def _kind(node: yaml.Node) -> str | None:
