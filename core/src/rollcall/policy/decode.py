@@ -75,8 +75,7 @@ class Decoder:
                 self.lines[(*path, key)] = key_node.start_mark.line + 1
                 self.wrong((*path, key), _unknown(key, fields))
         for name, field in fields.items():
-            needed = field.required or (not path and name in {"apiVersion", "kind"})
-            if needed and name not in values:
+            if field.required and name not in values:
                 self.wrong((*path, name), f"it is missing: write it{_choices(field.type)}")
         return values
 
@@ -121,7 +120,7 @@ class Decoder:
 
     def _choice(self, node: yaml.Node, kind: inspect.EnumType | inspect.LiteralType, path: Path) -> Any:  # noqa: ANN401
         options = _options(kind)
-        if isinstance(node, yaml.ScalarNode) and node.value in options:
+        if isinstance(node, yaml.ScalarNode) and node.tag in _TEXTS and node.value in options:
             return node.value
         shown = f"'{printable(node.value, 80)}'" if isinstance(node, yaml.ScalarNode) else _what(node)
         return self.wrong(path, f"write {' or '.join(options)}, not {shown}")

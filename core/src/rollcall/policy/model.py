@@ -11,7 +11,6 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-API_VERSION: Final = "rollcall.dev/v1alpha1"
 MOST_RULES: Final = 64
 MOST_DIGESTS: Final = 2000
 
@@ -256,8 +255,8 @@ class Metadata(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
 class ImageAdmissionPolicy(Part, frozen=True, kw_only=True):
     """Approved and refused images, for selected containers."""
 
-    api_version: Annotated[Literal["rollcall.dev/v1alpha1"], said("Version of this form.")] = API_VERSION
-    kind: Annotated[Literal["ImageAdmissionPolicy"], said("What it is.")] = "ImageAdmissionPolicy"
+    api_version: Annotated[Literal["rollcall.dev/v1alpha1"], said("Version of this form.")]
+    kind: Annotated[Literal["ImageAdmissionPolicy"], said("What it is.")]
     metadata: Annotated[Metadata, said("Its name.")]
     spec: Annotated[PolicySpec, said("What it says.")]
 
@@ -270,8 +269,8 @@ class ImageAdmissionPolicy(Part, frozen=True, kw_only=True):
 class ImageAdmissionException(Part, frozen=True, kw_only=True):
     """A named, ending waiver of named rules of one policy."""
 
-    api_version: Annotated[Literal["rollcall.dev/v1alpha1"], said("Version of this form.")] = API_VERSION
-    kind: Annotated[Literal["ImageAdmissionException"], said("What it is.")] = "ImageAdmissionException"
+    api_version: Annotated[Literal["rollcall.dev/v1alpha1"], said("Version of this form.")]
+    kind: Annotated[Literal["ImageAdmissionException"], said("What it is.")]
     metadata: Annotated[Metadata, said("Its name.")]
     spec: Annotated[ExceptionSpec, said("What it waives.")]
 
