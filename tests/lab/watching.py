@@ -20,7 +20,7 @@ from rollcall_agent.journal.file import JournalError
 from rollcall_agent.journal.reader import open_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from rollcall_agent.journal.start import Start
 
@@ -38,13 +38,13 @@ class Watch:
         journal: Path,
         *options: str,
         folder: Path | None = None,
-        prepare: Callable[[], None] | None = None,
+        through: Sequence[str] = (),
     ) -> None:
-        """Start it; `folder` is for its standard error, by default the journal's; `prepare` runs in the child."""
+        """Start it; `folder` is for its standard error, by default the journal's; `through` is a command to run it."""
         self.journal = journal
         self.begun_ns = time.time_ns()
         self._complaints = (folder or journal.parent) / f"watch-{self.begun_ns}.log"
-        command = [ROLLCALL, "watch", "--journal", str(journal), *options]
+        command = [*through, ROLLCALL, "watch", "--journal", str(journal), *options]
         with self._complaints.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
@@ -52,7 +52,6 @@ class Watch:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=os.environ | {"ROLLCALL_LOG": "info"},
-                preexec_fn=prepare,  # noqa: PLW1509  # no thread of ours runs while one is given
             )
         assert self._process.stdout is not None
         self.stdout = self._process.stdout.fileno()
@@ -81,7 +80,12 @@ class Watch:
         return self._complaints.read_text(errors="replace")
 
     def read(self) -> list[ContainerCreate]:
-        """Return all records printed so far, in order; whatever is printed must be one."""
+        """Return all records printed so far, in order; every line must be one."""
+        self.take()
+        return [_decoder.decode(line) for line in self.lines]
+
+    def take(self) -> None:
+        """Take all that was printed so far into `lines`."""
         while self.reads:
             try:
                 piece = os.read(self.stdout, 1 << 16)
@@ -91,13 +95,12 @@ class Watch:
                 break
             *whole, self._rest = (self._rest + piece).split(b"\n")
             self.lines += whole
-        return [_decoder.decode(line) for line in self.lines]
 
     def until(self, condition: Callable[[], T | None], what: str, *, seconds: float = DEADLINE_S) -> T:
         """Wait for a condition while it runs, and read its output meanwhile."""
 
         def met() -> T | None:
-            self.read()
+            self.take()
             ended = self._process.poll() is not None
             if not (answer := condition()) and ended:
                 raise AssertionError(f"watch ended with {self._process.returncode} before {what}:\n{self.said()}")
@@ -114,10 +117,12 @@ class Watch:
         return self
 
     def answered_by(self, socket: Path) -> Self:
-        """Wait until a runtime's socket is known to it."""
-        self.attached()
+        """Wait until a runtime's socket is known to it, and so that it has attached.
+
+        The journal is left alone until then: what root's SQLite makes beside a new one is for a moment root's alone.
+        """
         self.until(lambda: f"A runtime answers.' endpoint='{socket}'" in self.said(), f"{socket} answers it")
-        return self
+        return self.attached()
 
     def printed(self, ids: Iterable[str], *, seconds: float = DEADLINE_S) -> dict[str, ContainerCreate]:
         """Wait until each of these ids was printed; return the newest record of each."""
@@ -136,8 +141,13 @@ class Watch:
 
     def wait(self, *, seconds: float = DEADLINE_S) -> int:
         """Wait for its end and read the rest of its output; return its exit status."""
-        wait_until(lambda: (self.read(), self._process.poll() is not None)[1], "watch ends", seconds=seconds)
-        self.read()
+
+        def has_ended() -> bool:
+            self.take()
+            return self._process.poll() is not None
+
+        wait_until(has_ended, "watch ends", seconds=seconds)
+        self.take()
         return int(self._process.returncode)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
