@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from msgspec import inspect
 
+from model_fields import FieldText, fields
 from rollcall.identity import identity
 from rollcall.reasons import IMAGE_REASONS, REASONS, RESOLUTIONS
 from rollcall.record import (
@@ -122,12 +121,6 @@ _FLAT_FIELDS = {
     "pod_uid": "`pod.uid`",
     "pod_sandbox": "`pod.sandbox`",
 }
-_PLAIN_TYPES: dict[type[inspect.Type], str] = {
-    inspect.StrType: "string",
-    inspect.IntType: "integer",
-    inspect.BoolType: "boolean",
-    inspect.DictType: "object of strings",
-}
 _FLAT_TYPES = {"ctime": "unsigned integer", "pod_sandbox": "boolean"}
 
 
@@ -144,7 +137,7 @@ def page() -> str:
         "",
         "| field | type | unit | what it holds | source | absent |",
         "|---|---|---|---|---|---|",
-        *_rows(ContainerCreate, ""),
+        *map(_row, fields(ContainerCreate)),
         "",
         "## An example",
         "",
@@ -178,40 +171,11 @@ def page() -> str:
     ])  # fmt: skip
 
 
-def _rows(model: type[msgspec.Struct], above: str) -> Iterator[str]:
-    """Yield a line for each field of a model, and of those that it is made of."""
-    described = inspect.type_info(model)
-    assert isinstance(described, inspect.StructType)  # noqa: S101  # for the type checker: models are structs
-    for field in described.fields:
-        path = f"{above}{field.encode_name}"
-        kind, schema, extra = _unwrap(field.type)
-        name, inner, suffix = _type(kind)
-        cells = (f"`{path}`", name, extra["unit"] or "-", schema["description"], extra["source"], extra["absent"])
-        yield f"| {' | '.join(cells)} |"
-        if inner is not None:
-            yield from _rows(inner, f"{path}{suffix}.")
-
-
-def _unwrap(kind: inspect.Type) -> tuple[inspect.Type, dict[str, str], dict[str, str]]:
-    if not isinstance(kind, inspect.Metadata):
-        raise TypeError(f"a field of the record has no description: {kind}")
-    return kind.type, kind.extra_json_schema or {}, kind.extra or {}
-
-
-def _type(kind: inspect.Type) -> tuple[str, type[msgspec.Struct] | None, str]:
-    """Return the name of a type, the model inside it, and what its path gets where it is a list."""
-    if isinstance(kind, inspect.UnionType):
-        (kind,) = (each for each in kind.types if not isinstance(each, inspect.NoneType))
-    if isinstance(kind, inspect.Metadata):
-        kind = kind.type
-    if isinstance(kind, inspect.VarTupleType):
-        name, inner, _ = _type(kind.item_type)
-        return f"array of {name}s", inner, "[]"
-    if isinstance(kind, inspect.StructType):
-        return "object", kind.cls, ""
-    if isinstance(kind, inspect.EnumType):
-        return "one of " + ", ".join(f"`{member.value}`" for member in kind.cls), None, ""
-    return _PLAIN_TYPES[type(kind)], None, ""
+def _row(field: FieldText) -> str:
+    """Return the line of a field."""
+    extra = field.extra
+    cells = (f"`{field.path}`", field.kind, extra["unit"] or "-", field.description, extra["source"], extra["absent"])
+    return f"| {' | '.join(cells)} |"
 
 
 def main(arguments: list[str]) -> int:
