@@ -30,13 +30,14 @@ class Containerd:
         self.pause = pause
         self.socket = scratch.folder / "containerd.sock"
         self.runc_root = scratch.folder / "runc"
-        self.snapshotter = _snapshotter(scratch.folder)
+        # Overlayfs, but not above itself: the kernel refuses an upper folder that lies on an overlay.
+        self.snapshotter = "native" if on_overlay(scratch.folder) else "overlayfs"
         self._config = scratch.folder / "containerd.toml"
-        self._config.write_text(_toml(self._settings()))
+        self._config.write_text(toml(self._settings()))
         for registry in registries:
             hosts = scratch.folder / "certs.d" / registry / "hosts.toml"
             hosts.parent.mkdir(parents=True)
-            hosts.write_text(_toml({f'host."http://{registry}"': {"capabilities": ["pull", "resolve"]}}))
+            hosts.write_text(toml({f'host."http://{registry}"': {"capabilities": ["pull", "resolve"]}}))
         self._program = Program(["containerd", "--config", str(self._config)], scratch.folder / "containerd.log")
 
     @property
@@ -100,7 +101,7 @@ class Containerd:
         }
 
 
-def _toml(tables: dict[str, dict[str, object]]) -> str:
+def toml(tables: dict[str, dict[str, object]]) -> str:
     """TOML of strings, numbers, booleans and lists, which it writes as JSON does."""
     lines = []
     for table, settings in tables.items():
@@ -109,13 +110,13 @@ def _toml(tables: dict[str, dict[str, object]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _snapshotter(folder: Path) -> str:
-    """Overlayfs, but not above itself: the kernel refuses an upper folder that lies on an overlay."""
+def on_overlay(folder: Path) -> bool:
+    """Say whether a folder lies on an overlay."""
     device = folder.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()]
     kinds = {words[words.index("-") + 1] for words in mounts if words[2] == number}
-    return "native" if "overlay" in kinds else "overlayfs"
+    return "overlay" in kinds
 
 
 @contextmanager
