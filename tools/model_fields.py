@@ -51,7 +51,7 @@ def _type(kind: inspect.Type) -> tuple[str, type[msgspec.Struct] | None, str]:
         kind = kind.type
     if isinstance(kind, inspect.VarTupleType):
         name, inner, _ = _type(kind.item_type)
-        return f"array of {name}s", inner, "[]"
+        return f"array of {name}s" if " " not in name else f"array, each {name}", inner, "[]"
     if isinstance(kind, inspect.StructType):
         return "object", kind.cls, ""
     if isinstance(kind, inspect.EnumType):

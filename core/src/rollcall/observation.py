@@ -115,7 +115,10 @@ def _outside(record: ContainerCreate) -> bool | None:
     if _confirmed(record):
         return not named and pod.uid is None
     path = record.cgroup.path
-    if pod.uid is not None or (path is not None and _POD_IN_PATH.search(path)):
+    by_path = path is not None and _POD_IN_PATH.search(path) is not None
+    if record.resolution is not Resolution.PARTIAL:
+        by_path = by_path or pod.uid is not None  # no runtime answered, so that the path alone can have named it
+    if by_path:
         # A runtime that knows the container and names no pod contradicts the path, which anybody with root may choose.
         return None if record.reason == "PodUnknown" else False
     if named or path is None or record.cgroup.path_truncated:

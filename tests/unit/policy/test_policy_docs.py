@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
+import msgspec
 import pytest
+from msgspec import Struct
 
 import policy_docs
 from model_fields import FieldText, fields
 from rollcall.patterns import image_pattern
 from rollcall.policy import ImageAdmissionException, ImageAdmissionPolicy
+from rollcall.policy.model import Match, PolicySpec, Tags
 from rollcall.policy.read import read
 from rollcall.references import parse
 
@@ -26,6 +30,14 @@ def test_a_field_says_what_it_does_and_what_holds_without_it(row: FieldText) -> 
     assert row.description.endswith(".")
     assert row.extra["otherwise"]
     assert f"| `{row.path}` |" in PAGE
+
+
+@pytest.mark.parametrize("model", [PolicySpec, Match, Tags], ids=lambda model: model.__name__)
+def test_a_default_is_what_the_page_says(model: type[Struct]) -> None:
+    for field in msgspec.structs.fields(model):
+        if isinstance(field.default, StrEnum | bool):
+            described = {row.path: row.extra["otherwise"] for row in fields(model)}
+            assert described[field.encode_name].lower() == str(field.default).lower()
 
 
 def test_the_examples_are_right_and_show_what_there_is() -> None:
