@@ -7,10 +7,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from rollcall.judge.verdict import MATCH, Ruling
-from rollcall.policy.model import Mode
+from rollcall.judge.verdict import Ruling
 from rollcall.text import shortened
 from rollcall.violations.book import Book, Step
+from rollcall.violations.describe import LONGEST, Ending, crowded, described, ending, excess_key, is_doubted, seen
 from rollcall.violations.draft import Draft
 from rollcall.violations.inputs import (
     Ended,
@@ -24,7 +24,7 @@ from rollcall.violations.inputs import (
     PolicySetChanged,
     Start,
 )
-from rollcall.violations.model import EXCESS, RANK, End, Key, Member, NodeState, State, Violation
+from rollcall.violations.model import End, Key, Member, NodeState, State
 from rollcall.violations.table import Happening
 
 MOST_OPEN: Final = 100
@@ -32,10 +32,6 @@ MOST_OPEN: Final = 100
 
 _REPORTS: Final = 2
 """Live sets in a row that a start must be missing from: one may have been on its way when it started."""
-_LONGEST: Final = 1024
-"""Characters of any text that is kept for people."""
-
-_Ending = tuple[End, str]
 _ENDED: Final = (End.ENDED, "its last container has ended")
 
 
@@ -52,7 +48,7 @@ class _Settling:
     def __init__(self, draft: Draft, most_open: int) -> None:
         self._draft = draft
         self._most_open = most_open
-        self._touched: dict[Key, _Ending] = {}
+        self._touched: dict[Key, Ending] = {}
         self._failed: list[tuple[Key, Ruling, Judged]] = []
         self._deleted: str | None = None
 
@@ -87,8 +83,9 @@ class _Settling:
                 draft.put_node(node, None)
             case NamespaceGone(namespace=namespace):
                 self._deleted = namespace
-                ending = End.NAMESPACE_DELETED, f"its namespace {namespace} was deleted"
-                self._remove(draft.members_in(namespace), ending)
+                self._remove(
+                    draft.members_in(namespace), (End.NAMESPACE_DELETED, f"its namespace {namespace} was deleted")
+                )
 
     def _first(self, judged: Judged, *, lives: bool) -> None:
         self._failed += [(key, ruling, judged) for key, ruling in judged.failed]
@@ -97,24 +94,24 @@ class _Settling:
     def _late(self, judged: Judged, *, lives: bool) -> None:
         old = self._keys(judged)
         failed = dict(judged.failed)
-        self._over([key for key in old if key not in failed], (End.RESOLVED, judged.message))
+        self._over([key for key in old if key not in failed], (End.RESOLVED, shortened(judged.message, LONGEST)))
         for key, ruling in failed.items():
             if key not in old:
                 self._failed.append((key, ruling, judged))
             elif self._draft.violation(key).start == judged.start:
-                self._draft.put(_described(self._draft.violation(key), ruling))
+                self._draft.put(described(self._draft.violation(key), ruling))
         self._put(judged, failed, lives=lives)
 
     def _again(self, judged: Judged, policies: frozenset[str]) -> None:
         old = self._keys(judged)
         failed = dict(judged.failed)
-        doubted = [key for key in old if key not in failed and _is_doubted(key, judged)]
+        doubted = [key for key in old if key not in failed and is_doubted(key, judged)]
         for key in old:
             if key not in failed and key not in doubted:
-                self._over([key], _ending(key, judged, policies))
+                self._over([key], ending(key, judged, policies))
         for key, ruling in failed.items():
             if key in old:
-                self._draft.put(_described(self._draft.violation(key), ruling))
+                self._draft.put(described(self._draft.violation(key), ruling))
             else:
                 self._failed.append((key, ruling, judged))
         self._put(judged, [*doubted, *failed], lives=True)
@@ -140,14 +137,14 @@ class _Settling:
         for member in self._draft.members(node):
             self._over(member.keys, _ENDED)
 
-    def _remove(self, members: Iterable[Member], ending: _Ending) -> None:
+    def _remove(self, members: Iterable[Member], end: Ending) -> None:
         for member in members:
-            self._over(member.keys, ending)
+            self._over(member.keys, end)
             self._draft.put_member(member.node, member.start, None)
 
-    def _over(self, keys: Iterable[Key], ending: _Ending) -> None:
+    def _over(self, keys: Iterable[Key], end: Ending) -> None:
         """Have violations settled: over, with this ending, where no container of them is left."""
-        self._touched.update(dict.fromkeys(keys, ending))
+        self._touched.update(dict.fromkeys(keys, end))
 
     def _keys(self, judged: Judged) -> tuple[Key, ...]:
         member = self._draft.member(judged.node, judged.start)
@@ -195,16 +192,16 @@ class _Settling:
             violation = self._draft.violation(key)
             if violation.state is not State.OVER and not violation.containers:
                 end, why = self._touched[key]
-                self._draft.happen(violation, Happening.CLEARED, end, shortened(why, _LONGEST))
+                self._draft.happen(violation, Happening.CLEARED, end, why)
 
     def _fail(self, key: Key, ruling: Ruling, judged: Judged) -> None:
         draft = self._draft
-        violation = _seen(draft.violation(key), ruling, judged, draft.containers(key))
-        crowded = violation.state is State.OVER and draft.told(key.namespace) >= self._most_open
-        draft.happen(violation, Happening.CROWDED if crowded else Happening.FAILED)
+        violation = seen(draft.violation(key), ruling, judged, draft.containers(key))
+        full = violation.state is State.OVER and draft.told(key.namespace) >= self._most_open
+        draft.happen(violation, Happening.CROWDED if full else Happening.FAILED)
         if draft.violation(key).state is State.WAITING:
-            excess = draft.violation(_excess(key.namespace))
-            draft.happen(_crowded(excess, violation, len(draft.waiting(key.namespace))), Happening.FAILED)
+            excess = draft.violation(excess_key(key.namespace))
+            draft.happen(crowded(excess, violation, len(draft.waiting(key.namespace))), Happening.FAILED)
 
     def _fill(self, namespace: str) -> set[Key]:
         """Tell what waits in a namespace where there is room; return what that is."""
@@ -214,7 +211,7 @@ class _Settling:
             violation = min(map(draft.violation, waiting), key=lambda each: (each.since, each.key))
             draft.happen(violation, Happening.ROOM)
             told.add(violation.key)
-        excess = draft.violation(_excess(namespace))
+        excess = draft.violation(excess_key(namespace))
         if excess.state is not State.OVER:
             excess = replace(excess, waiting=len(waiting))
             draft.put(excess)
@@ -224,66 +221,3 @@ class _Settling:
                     end, why = End.NAMESPACE_DELETED, f"its namespace {namespace} was deleted"
                 draft.happen(excess, Happening.CLEARED, end, why)
         return told
-
-
-def _excess(namespace: str) -> Key:
-    return Key(policy="", rule=EXCESS, namespace=namespace)
-
-
-def _is_doubted(key: Key, judged: Judged) -> bool:
-    return not judged.doubted.isdisjoint({(key.policy, key.rule), (key.policy, MATCH)})
-
-
-def _ending(key: Key, judged: Judged, policies: frozenset[str]) -> _Ending:
-    if key.policy not in policies:
-        return End.POLICY_GONE, f"policy {key.policy} is there no more"
-    for policy, rule, exceptions in judged.waived:
-        if (policy, rule) == (key.policy, key.rule):
-            return End.EXCEPTED, f"waived by {exceptions}"
-    return End.APPROVED, judged.message
-
-
-def _seen(violation: Violation, ruling: Ruling, judged: Judged, containers: int) -> Violation:
-    """Count a start that failed. The latest one describes the violation, whichever comes last."""
-    latest = (judged.at or "", judged.start) >= (violation.last_seen or "", violation.start)
-    if latest:
-        violation = replace(violation, start=judged.start, image=judged.image)
-    if latest or violation.state is State.OVER:
-        violation = _described(violation, ruling)
-    return replace(
-        violation,
-        starts=violation.starts + 1,
-        containers=containers,
-        first_seen=min(filter(None, (violation.first_seen, judged.at)), default=None),
-        last_seen=max(filter(None, (violation.last_seen, judged.at)), default=None),
-    )
-
-
-def _described(violation: Violation, ruling: Ruling) -> Violation:
-    return replace(
-        violation,
-        severity=ruling.severity,
-        mode=ruling.mode,
-        cause=ruling.cause,
-        reason=shortened(ruling.reason, _LONGEST),
-        link=shortened(ruling.link, _LONGEST),
-        message=shortened(ruling.message, _LONGEST),
-    )
-
-
-def _crowded(excess: Violation, violation: Violation, waiting: int) -> Violation:
-    """Count in the excess of a namespace a failure whose own violation waits; it is as bad as the worst of them."""
-    modes = {violation.mode} if excess.state is State.OVER else {violation.mode, excess.mode}
-    ranks = [violation.severity] if excess.state is State.OVER else [violation.severity, excess.severity]
-    return replace(
-        excess,
-        severity=max(ranks, key=RANK.__getitem__),
-        mode=Mode.ALERT if Mode.ALERT in modes else Mode.AUDIT,
-        message="the namespace has more violations than are told one by one",
-        image=violation.image,
-        start=violation.start,
-        starts=excess.starts + 1,
-        first_seen=min(filter(None, (excess.first_seen, violation.first_seen)), default=None),
-        last_seen=max(filter(None, (excess.last_seen, violation.last_seen)), default=None),
-        waiting=waiting,
-    )
