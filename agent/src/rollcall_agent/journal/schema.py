@@ -98,6 +98,69 @@ CREATE TABLE gaps (
     reason TEXT NOT NULL,
     bound INTEGER
 );
+CREATE TABLE history (  -- every start that a sink was handed, whether or not its row in `starts` is still there
+    id INTEGER PRIMARY KEY,
+    identity TEXT NOT NULL UNIQUE,  -- of the start, also where a late answer took the place of the first
+    container_id TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,  -- made then; read then, where that is unknown
+    namespace TEXT NOT NULL,
+    workload TEXT NOT NULL,
+    container TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    result TEXT,  -- of the verdict; NULL: no policy was there to judge by
+    judged_ns INTEGER,
+    judged_by INTEGER NOT NULL DEFAULT 0,  -- the policies' generation
+    ended_ns INTEGER,
+    ended_source TEXT
+);
+CREATE INDEX history_at ON history (at_ns);
+CREATE INDEX history_container ON history (container_id);
+CREATE INDEX history_live ON history (judged_by) WHERE ended_ns IS NULL;
+CREATE TABLE history_details (  -- apart, so that listings need not read past them
+    id INTEGER PRIMARY KEY,
+    record BLOB NOT NULL,  -- zlib over JSON
+    share BLOB NOT NULL,   -- what was counted for it
+    verdict BLOB
+);
+CREATE TABLE images (
+    repository TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    first_seen TEXT,
+    last_seen TEXT,
+    record BLOB NOT NULL,
+    PRIMARY KEY (repository, digest)
+) WITHOUT ROWID;
+CREATE TABLE tags (
+    repository TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    history BLOB NOT NULL,
+    PRIMARY KEY (repository, tag)
+) WITHOUT ROWID;
+CREATE TABLE violations (
+    name TEXT PRIMARY KEY,  -- of its key
+    state TEXT NOT NULL,
+    since TEXT NOT NULL,
+    violation BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE members (  -- starts that live and fail
+    start TEXT PRIMARY KEY,
+    member BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE untold (  -- what is yet to be told of violations, to whom
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    receiver TEXT NOT NULL,
+    transition BLOB NOT NULL
+);
+CREATE TABLE policy_files (  -- the last good text of each
+    file TEXT PRIMARY KEY,
+    text TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE policies (  -- one row: which policies and exceptions are in force
+    generation INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    next_expiry_ns INTEGER
+);
 """
 
 
@@ -108,6 +171,7 @@ def create(connection: sqlite3.Connection, now_ns: int) -> None:
         connection.execute(statement)
     epoch = secrets.token_hex(8)
     connection.execute("INSERT INTO journal VALUES (?, ?, ?, 0, NULL)", (epoch, now_ns, now_ns))
+    connection.execute("INSERT INTO policies VALUES (0, '', NULL)")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
