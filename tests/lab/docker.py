@@ -64,9 +64,6 @@ class Docker:
         command = ["dockerd", "--config-file", str(config), "--oom-score-adjust", "0"]
         self._program = Program(command, folder / "dockerd.log")
         # Started here and not by dockerd: who kills that one by SIGKILL would end both.
-        plugins = [
-            f"io.containerd.{name}" for name in ("grpc.v1.cri", "snapshotter.v1.devmapper", "snapshotter.v1.zfs")
-        ]
         settings: dict[str, dict[str, object]] = {
             "": {
                 "version": 2,
@@ -74,7 +71,7 @@ class Docker:
                 "state": f"{folder}/state",
                 "temp": f"{folder}/temp",
                 "oom_score": 0,
-                "disabled_plugins": plugins,
+                "disabled_plugins": ["io.containerd.grpc.v1.cri"],
             },
             "grpc": {"address": str(self.containerd_socket)},
             'plugins."io.containerd.internal.v1.opt"': {"path": f"{folder}/opt"},

@@ -288,7 +288,7 @@ async def test_what_is_nested_waits_for_a_runtime_that_is_being_found(stand: Sta
 async def test_anothers_api_is_needed(stand: Stand, hint: str, resolution: Resolution, reason: str) -> None:
     runtime = stand.runtime("containerd")
     stand.ask(1, hint)
-    await stand.clock.wind(0)
+    await stand.clock.wind(3 * SECOND)
     facts = stand.answers[1][1]
     assert (facts.resolution, facts.reason) == (resolution, reason)
     assert len(runtime.by_id) == 1
@@ -316,9 +316,20 @@ async def test_what_docker_does_not_know_to_the_end_is_not_found(stand: Stand) -
 async def test_a_docker_that_goes_leaves_nobody_to_ask(stand: Stand) -> None:
     stand.runtime("docker"), stand.runtime("containerd")
     stand.ask(1, "docker")
-    await stand.clock.wind(SECOND)
+    await stand.clock.wind(5 * SECOND)
     stand.race.remove("docker")
     assert stand.answers[1][1].reason == "DockerUnavailable"
+
+
+async def test_a_docker_that_comes_back_soon_answers_first(stand: Stand) -> None:
+    stand.runtime("docker"), stand.runtime("containerd")
+    stand.race.remove("docker")
+    stand.ask(1, "docker")
+    await stand.clock.wind(2 * SECOND)
+    assert not stand.answers
+    stand.runtime("docker").answer = resolved("docker")
+    await stand.clock.wind(0)
+    assert stand.answers[1][1].resolution is Resolution.RESOLVED
 
 
 async def test_makers_without_an_api_are_not_asked_about(stand: Stand) -> None:

@@ -31,6 +31,14 @@ def asked_once(question: Question, *, its_own: bool) -> bool:
     return question.candidate.nested_below is not None or (question.candidate.runtime in _OWN_API and not its_own)
 
 
+def may_come(question: Question) -> bool:
+    """Say whether the runtime that the path hints at is worth a moment's wait where it does not answer.
+
+    A Docker that is started again listens at a new socket, and is found there some time after its first containers.
+    """
+    return question.candidate.nested_below is None and question.candidate.runtime == "docker"
+
+
 def unsettled(question: Question, misses: Iterable[Miss], *, its_own: bool) -> Facts:
     """Conclude from all that the last tries came back with; none is: nobody was there.
 

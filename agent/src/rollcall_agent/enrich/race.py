@@ -16,8 +16,8 @@ from msgspec import Struct, field
 from rollcall_agent.enrich.clock import Clock, Timer
 from rollcall_agent.enrich.counters import Counters
 from rollcall_agent.enrich.facts import Answer, Facts, Miss, Question
-from rollcall_agent.enrich.outcome import asked_once, is_asked, unsettled
-from rollcall_agent.enrich.schedule import GIVE_UP_NS, TICK_NS, next_try
+from rollcall_agent.enrich.outcome import asked_once, is_asked, may_come, unsettled
+from rollcall_agent.enrich.schedule import COME_NS, GIVE_UP_NS, TICK_NS, next_try
 
 BY_ID: Final = 8
 """Tries that go by id; a call costs a Python client about 0.3 ms of processor time."""
@@ -110,6 +110,8 @@ class Race:
         first = {name for name, lane in self._lanes.items() if lane.responder.matches(hint)}
         for name in self._lanes:
             self._schedule(name, now if name in first or not first else now + TICK_NS, 0, question.key)
+        if may_come(question):
+            self._clock.call_at(question.noticed_ns + COME_NS, lambda: self._end_if_nobody_is_left(question.key))
         self._end_if_nobody_is_left(question.key)
 
     def expect(self, endpoint: str) -> None:
@@ -228,8 +230,10 @@ class Race:
 
     def _end_if_nobody_is_left(self, key: int) -> None:
         """End a question that every runtime has answered for good."""
-        entry = self._open[key]
-        if self._expected or not entry.done.issuperset(self._lanes):
+        entry = self._open.get(key)
+        if entry is None or self._expected or not entry.done.issuperset(self._lanes):
+            return
+        if may_come(entry.question) and self._clock.now() < entry.question.noticed_ns + COME_NS:
             return
         if entry.done or asked_once(entry.question, its_own=False):
             self._settle(key, self._unsettled(entry, ()))

@@ -14,6 +14,9 @@ SECOND: Final = 1_000 * MILLISECOND
 GIVE_UP_NS: Final = 60 * SECOND
 """Age at which a question is answered with what is known."""
 
+COME_NS: Final = 3 * SECOND
+"""Age until which a question waits for a runtime that may be just about to come back."""
+
 _CLOSE_UNTIL: Final = 300 * MILLISECOND
 _CLOSE: Final = 20 * MILLISECOND
 _NEAR_UNTIL: Final = 1 * SECOND

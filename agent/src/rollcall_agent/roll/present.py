@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from rollcall.record import ContainerCreate
+from rollcall.record import ContainerCreate, Resolution
 from rollcall_agent.collect.hierarchy import Hierarchy
 from rollcall_agent.enrich.channel import CallError
 from rollcall_agent.enrich.connect import connect
@@ -36,7 +36,7 @@ async def call_the_roll(node: NodeIdentity, hierarchy: Hierarchy, given: Iterabl
     """Ask every runtime that listens here, or at the endpoints given, what runs; each has ten seconds."""
     paths = list(present(endpoints(given)))
     answers = await asyncio.gather(*(_ask(path, node, hierarchy) for path in paths), return_exceptions=True)
-    records: list[ContainerCreate] = []
+    records: dict[str, ContainerCreate] = {}
     silent: dict[str, str] = {}
     for path, answer in zip(paths, answers, strict=True):
         if isinstance(answer, (CallError, TimeoutError)):
@@ -44,9 +44,12 @@ async def call_the_roll(node: NodeIdentity, hierarchy: Hierarchy, given: Iterabl
         elif isinstance(answer, BaseException):
             raise answer
         else:
-            records.extend(answer)
-    records.sort(key=lambda record: record.ctime or "")
-    return Present(records=records, silent=silent, runtimes=len(paths) - len(silent))
+            for record in answer:
+                # containerd lists Docker's containers too, and does not know what they are.
+                if record.identity not in records or record.resolution is not Resolution.UNRESOLVED:
+                    records[record.identity] = record
+    in_order = sorted(records.values(), key=lambda record: record.ctime or "")
+    return Present(records=in_order, silent=silent, runtimes=len(paths) - len(silent))
 
 
 async def _ask(path: str, node: NodeIdentity, hierarchy: Hierarchy) -> list[ContainerCreate]:
