@@ -180,6 +180,6 @@ def checked(facts: Facts, candidate: ContainerCandidate) -> Facts:
     if path_uid is not None and uid is None:
         message = f"the cgroup's path lies in pod {path_uid}, the runtime names none"
         return partly(replace(facts, pod=replace(facts.pod, uid=path_uid)), "PodUnknown", message)
-    if facts.image.digest is None:
+    if facts.image.digest is None and not facts.image.digests:
         return partly(facts, "ImageUnknown", "no digest could be had of its image")
     return facts

@@ -21,7 +21,7 @@ from rollcall_agent.enrich.compose import checked, partly
 from rollcall_agent.enrich.content import Chain
 from rollcall_agent.enrich.docker_api import ContainerAnswer, HostConfig, ImageAnswer, ListEntry
 from rollcall_agent.enrich.facts import Facts, Listed, State
-from rollcall_agent.enrich.image import Known, Reason, reference_of, resolve
+from rollcall_agent.enrich.image import Known, reference_of, resolve
 from rollcall_agent.enrich.limits import limits
 from rollcall_agent.enrich.pods import claimed_pod
 
@@ -142,8 +142,7 @@ def image_of(answer: ContainerAnswer, image: ImageAnswer | None, *, image_store:
             named=digest,
         )
     )
-    reason = Reason.NO_REPOSITORY_DIGEST if found.digest is None and found.digests else found.reason
-    return replace(found, id=answer.image, reason=reason)
+    return replace(found, id=answer.image)
 
 
 def listed(runtime: Runtime, entry: ListEntry, answer: ContainerAnswer | None) -> Listed:

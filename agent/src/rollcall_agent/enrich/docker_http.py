@@ -7,6 +7,7 @@ A client of our own, because it is the smallest: measured in memory, aiodocker w
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
@@ -28,6 +29,7 @@ _HEAD: Final = 32 << 10
 _TRAILERS: Final = 16
 _DETAIL: Final = 300
 
+_CHUNK: Final = re.compile(rb"[0-9A-Fa-f]{1,16}")
 _OK: Final = 200
 _FAILURES: Final = {
     400: Failure.INVALID,
@@ -163,12 +165,9 @@ async def _chunks(reader: asyncio.StreamReader, largest: int) -> bytes:
     body = bytearray()
     while True:
         line = (await _until(reader, b"\r\n"))[:-2].partition(b";")[0].strip(b" \t")
-        try:
-            size = int(line, 16) if line.isalnum() else -1
-        except ValueError:
-            size = -1
-        if size < 0:
+        if not _CHUNK.fullmatch(line):
             raise NotHttpError(f"no size of a chunk: {printable(line[:40], 60)}")
+        size = int(line, 16)
         if size == 0:
             break
         if len(body) + size > largest:

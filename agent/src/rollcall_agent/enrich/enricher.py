@@ -76,6 +76,11 @@ class Enricher:
         """Who answers now, by endpoint."""
         return {path: client.runtime for path, client in self._clients().items()}
 
+    @property
+    def sockets(self) -> frozenset[str]:
+        """Paths of the sockets that are there, whether or not somebody answers."""
+        return frozenset(self._known)
+
     def ask(self, question: Question) -> None:
         """Ask about a candidate; may be called before `run` has found anybody."""
         self._race.ask(question)

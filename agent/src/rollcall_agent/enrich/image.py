@@ -80,7 +80,7 @@ def resolve(known: Known) -> Image:
         id=known.identity,
         digest=digest,
         short_digest=digest.partition(":")[2][:_SHORT] if digest is not None else None,
-        reason=reason if digest is not None else Reason.UNKNOWN,
+        reason=reason if digest is not None or known.named is not None else Reason.UNKNOWN,
     )
 
 
