@@ -206,15 +206,19 @@ def everybodys(node: NodeLab) -> Path:
     return folder
 
 
+def as_nobody(rights: str) -> list[str]:
+    """A command that runs another as an unprivileged user with these capabilities and no others."""
+    kinds = ("inh-caps", "ambient-caps", "bounding-set")
+    user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
+    return ["setpriv", *user, *(f"--{kind}=-all{rights}" for kind in kinds)]
+
+
 def test_bpf_and_perfmon_and_the_sockets_group_are_enough(
     begin: Begin, start: Starter, node: NodeLab, everybodys: Path, tmp_path: Path
 ) -> None:
     shutil.chown(node.containerd.socket, group=NOBODY)
-    rights = "-all,+bpf,+perfmon"
-    setpriv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
-    setpriv += [f"--{kind}={rights}" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
     journal = everybodys / "journal.db"
-    watch: Watch = begin("--collector", "core", journal=journal, folder=tmp_path, through=setpriv)
+    watch: Watch = begin("--collector", "core", journal=journal, folder=tmp_path, through=as_nobody(",+bpf,+perfmon"))
     watch.answered_by(node.containerd.socket)
     made = [*start.pods(1, 1), *start.long(1)]
     printed = watch.printed(made)
@@ -223,3 +227,27 @@ def test_bpf_and_perfmon_and_the_sockets_group_are_enough(
     assert {record.origin for record in printed.values()} == {Origin.KERNEL}
     assert rows(journal)
     assert closed_books(journal)["kernel"][0]["collector"] == "core"
+
+
+@pytest.mark.parametrize("rights", ["", ",+bpf", ",+perfmon"])
+def test_a_right_that_is_missing_is_named(
+    begin: Begin, everybodys: Path, tmp_path: Path, collector: str, rights: str
+) -> None:
+    journal = everybodys / "journal.db"
+    watch = begin("--collector", collector, journal=journal, folder=tmp_path, through=as_nobody(rights))
+    assert watch.wait() == 1
+    assert watch.lines == []
+    (message,) = (line for line in watch.said().splitlines() if line.startswith("rollcall: "))
+    what, _, remedy = message.partition("Run")
+    assert "root" in remedy
+    if collector == "core":
+        has = {f"CAP_{right}" for right in ("BPF", "PERFMON") if f"+{right.lower()}" in rights}
+        assert {name for name in ("CAP_BPF", "CAP_PERFMON") if name in what} == {"CAP_BPF", "CAP_PERFMON"} - has
+    else:
+        assert "tracefs is root's" in what or "CAP_" in what
+
+
+def test_bcc_pins_nothing(begin: Begin, bpffs: Path) -> None:
+    watch = begin("--collector", "bcc", "--pin", str(bpffs / "rollcall"))
+    assert watch.wait() == 1
+    assert "bcc can't pin" in watch.said()

@@ -131,3 +131,27 @@ def test_a_runtime_that_does_not_answer_rightly_delays_no_other(
         assert record.container.name == container.name
         assert watch.stop() == 0
     closed_books(watch.journal)
+
+
+def test_a_container_lives_on_though_its_own_runtime_is_silent_and_another_is_listed(
+    begin: Begin, start: Starter, node: NodeLab, tmp_path: Path, journal: Path
+) -> None:
+    watch = begin("--collector", "core").answered_by(node.containerd.socket)
+    (alive,) = start.long(1)
+    watch.printed([alive])
+    assert watch.stop() == 0
+    other = Scripted(secrets.token_hex(32))
+    Tree(node.scratch).make(f"crio-{other.id}.scope".encode())
+    scripted = ScriptedCri(tmp_path / "scripted.sock")
+    scripted.add(other)
+    with served(scripted):
+        watch = begin("--collector", "core", socket=scripted.path).answered_by(scripted.path)
+        watch.printed([other.id])  # by the listing: its directory was made while nobody watched
+        assert watch.stop() == 0
+    (row,) = rows_of(journal, [alive])[alive]
+    assert row.ended_ns is None
+    node.ctr.end(alive)
+    watch = begin("--collector", "core").answered_by(node.containerd.socket)
+    watch.until(lambda: rows_of(journal, [alive])[alive][0].ended_ns, "what ended while nobody watched has its end")
+    assert watch.stop() == 0
+    closed_books(journal)

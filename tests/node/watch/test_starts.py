@@ -182,6 +182,23 @@ def test_what_a_container_makes_below_itself_is_nested_up_to_a_budget(
     assert closed_books(journal)["agent"]["nested"] == len(made) - len(recorded)
 
 
+@pytest.mark.long
+def test_what_is_over_the_budget_is_told_in_one_record(begin: Begin, start: Starter, node: NodeLab) -> None:
+    watch = begin("--collector", "core").answered_by(node.containerd.socket)
+    outer = node.cri.run_container(start.pod("nests"), "outer", node.reference)
+    watch.printed([outer])
+    (row,) = rows_of(watch.journal, [outer])[outer]
+    tree = Tree(node.scratch)
+    for _ in range(130):
+        tree.make(row.path.removeprefix(tree.root) + f"/cri-containerd-{hex64()}.scope".encode())
+
+    def excess() -> list[str | None] | None:
+        told = [record for record in watch.read() if record.reason == "NestedOverBudget"]
+        return [record.nested_below for record in told]
+
+    assert watch.until(excess, "the excess is told", seconds=120) == [outer]
+
+
 def test_a_stopped_container_has_its_end(
     begin: Begin, start: Starter, node: NodeLab, journal: Path, collector: str
 ) -> None:

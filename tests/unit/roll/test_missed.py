@@ -65,6 +65,11 @@ def listed(state: State, created_s: int | None = 100, finished_s: int | None = N
             [None],
             id="exited again, long after its row's end",
         ),
+        pytest.param(listed(State.EXITED, 100), [a_row(7, 150, 160)], [], [], id="exited, started long after creation"),
+        pytest.param(
+            listed(State.EXITED, 100), [a_row(7, 60, 70)], [], [None], id="exited, its row is an earlier one's"
+        ),
+        pytest.param(listed(State.RUNNING), [a_row(7, 150, 160)], [], [], id="running as listed, ended since"),
         pytest.param(listed(State.EXITED, 40, 45), [], [], [], id="exited before the roll began"),
         pytest.param(listed(State.EXITED, 40, 90), [], [7], [], id="exited, its directory still standing"),
         pytest.param(listed(State.UNKNOWN), [], [], [], id="unknown and nowhere"),

@@ -45,7 +45,7 @@ class Attach:
         return first
 
     def store(self) -> bool:
-        """Store the kernel's counters where they changed. Returns whether starts were lost or throttled since.
+        """Store the kernel's counters where they changed. Returns whether starts were not told of since.
 
         Raises:
             JournalCorruptError: the journal must be renewed.
@@ -61,7 +61,7 @@ class Attach:
             log.debug("The kernel's counters wait for the journal.", error=str(failure))
         grown = _losses(ledger) > _losses(before)
         if grown:
-            log.warning("Starts were lost or throttled; every runtime is listed.", losses=_losses(ledger))
+            log.warning("Starts were not told of; every runtime is listed.", losses=_losses(ledger))
         return grown
 
     def close(self) -> None:
@@ -78,4 +78,5 @@ class Attach:
 
 
 def _losses(ledger: KernelLedger) -> int:
-    return ledger.mkdirs.lost + ledger.mkdirs.throttled + ledger.recursion_misses
+    """How many starts nobody was told of, also while this process stood still for so long that the probe went quiet."""
+    return ledger.mkdirs.lost + ledger.mkdirs.throttled + ledger.mkdirs.quiet + ledger.recursion_misses

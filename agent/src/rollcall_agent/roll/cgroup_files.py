@@ -1,4 +1,4 @@
-"""The limits of a container as its cgroup's files show them, for runtimes that do not tell.
+"""The directory of a start: whether it stands, and the limits in its files, for runtimes that do not tell.
 
 They are written after the directory was made, on version 1 and hybrid in other hierarchies at the same path: read them
 once the runtime says that the container runs.
@@ -15,17 +15,19 @@ from rollcall_agent.enrich.limits import limits_from_cgroup
 from rollcall_agent.journal.start import Start
 
 
+def stands(start: Start, hierarchy: Hierarchy) -> bool:
+    """Say whether the directory of a start is there; False too where its path is not known to the end."""
+    if not start.path or start.path_cut:
+        return False
+    try:
+        return os.stat(os.fsencode(hierarchy.mount) + start.path).st_ino == start.cgroup_id  # noqa: PTH116  # any bytes, no Path
+    except OSError:
+        return False
+
+
 def limits_of(start: Start, hierarchy: Hierarchy) -> Resources:
     """Return the limits of a start whose directory still stands, unknown ones where it does not."""
-    if not start.path or start.path_cut:
-        return Resources()
-    mount = os.fsencode(hierarchy.mount)
-    try:
-        if os.stat(mount + start.path).st_ino != start.cgroup_id:  # noqa: PTH116  # any bytes, no Path
-            return Resources()
-    except OSError:
-        return Resources()
-    return limits_from_cgroup(_reader(hierarchy, start.path))
+    return limits_from_cgroup(_reader(hierarchy, start.path)) if stands(start, hierarchy) else Resources()
 
 
 def _reader(hierarchy: Hierarchy, path: bytes) -> Callable[[str], str | None]:

@@ -7,7 +7,7 @@ kernel told is in the journal already and nothing is recorded twice. Decisions a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -20,7 +20,8 @@ from rollcall_agent.derive import ContainerCandidate
 from rollcall_agent.enrich.facts import Listed, Listing, State
 from rollcall_agent.journal.start import Start
 from rollcall_agent.journal.writer import Journal
-from rollcall_agent.roll.intake import covers
+from rollcall_agent.roll.cgroup_files import stands
+from rollcall_agent.roll.intake import SLACK_NS, covers
 from rollcall_agent.roll.node import NodeIdentity
 from rollcall_agent.roll.walk import Standing
 
@@ -44,10 +45,12 @@ class Reconciler:
         self._hierarchy = hierarchy
         self._known: dict[str, frozenset[str]] = {}
 
-    def forget(self, endpoint: str, listing: Listing) -> None:
-        """Let the journal forget what ended a day ago, as far as no runtime knows it any more."""
-        self._known[endpoint] = frozenset(each.container_id for each in listing.items)
-        self._journal.forget_unknown(frozenset[str]().union(*self._known.values()), time.time_ns() - FORGET_AFTER_NS)
+    def forget(self, listing: Listing, sockets: Collection[str]) -> None:
+        """Let the journal forget what ended a day ago and no runtime knows any more, once all `sockets` were listed."""
+        self._known[listing.endpoint] = frozenset(each.container_id for each in listing.items)
+        if self._known.keys() >= set(sockets):
+            known = frozenset[str]().union(*self._known.values())
+            self._journal.forget_unknown(known, time.time_ns() - FORGET_AFTER_NS)
 
     def merge(self, listing: Listing, standing: Sequence[Standing]) -> Merged:
         """Merge one runtime's listing with what stands in the cgroup tree."""
@@ -84,7 +87,8 @@ class Reconciler:
             said = listed.get(row.container_id)
             finished_ns = said.finished_ns if said and said.state is State.EXITED else None
             if row.cgroup_id != 0:
-                if row.cgroup_id in alive:
+                # The walk shows what has a container's shape, and a namespace of containerd may not be known just now.
+                if row.cgroup_id in alive or stands(row, self._hierarchy):
                     continue
                 at_ns, source = (
                     (finished_ns, TimeSource.RUNTIME) if finished_ns else (time.time_ns(), TimeSource.CGROUP)
@@ -121,9 +125,8 @@ def start_of(listed: Listed, place: Standing | None, node: NodeIdentity, hierarc
 def missed(listed: Listed, rows: Sequence[Start], places: Sequence[Standing], since_ns: int) -> list[Standing | None]:
     """Return the starts of a listed container that no row knows: each by where it stands, None where it stands nowhere.
 
-    Created and not started is nothing yet. Running is reported. Exited is reported only if it started after `since_ns`,
-    and is the row that lies within its created-to-finished interval, if there is one: told apart by when it finished,
-    since the creation time is the same for every start of one id. Pure.
+    Created and not started is nothing yet. Running is reported. Exited is reported only if it started after `since_ns`
+    and no row is its start. Pure.
     """
     if listed.state is State.CREATED:
         return []
@@ -133,8 +136,20 @@ def missed(listed: Listed, rows: Sequence[Start], places: Sequence[Standing], si
     began_ns = listed.started_ns or listed.created_ns
     if listed.state is State.UNKNOWN or began_ns is None:
         return []
-    if any(covers(row, listed.finished_ns or began_ns) for row in rows):
+    if any(_is_of(row, listed, began_ns) for row in rows):
         return []
     if listed.state is State.EXITED and began_ns < since_ns:
         return []
     return [None]
+
+
+def _is_of(row: Start, listed: Listed, began_ns: int) -> bool:
+    """Say whether a row is the start of a listed container that stands nowhere.
+
+    The starts of one id are told apart by when they finished, since all have the same creation time. Where that is not
+    told (CRI's list, whose ids are never started again; what ended while it was listed), any start since is the one: it
+    may come long after the creation.
+    """
+    if listed.finished_ns is not None:
+        return covers(row, listed.finished_ns)
+    return (row.ctime_ns or 0) >= began_ns - SLACK_NS or covers(row, began_ns)

@@ -172,6 +172,7 @@ class Roll:
         """Store the kernel's counters; a growth of the losses orders a listing."""
         try:
             if self._attach.store():
+                self._collector.renew()
                 self._want_listing()
         except JournalCorruptError as failure:
             self._renew_journal(failure)
@@ -222,11 +223,12 @@ class Roll:
         if listing.error is not None or not self._reading.drain_to(self._collector.position()):
             self._want_listing()
             return
-        standing = list(walk(self._hierarchy, self._node, self.enricher.namespaces()))
+        namespaces = self.enricher.namespaces().union(each.namespace for each in listing.items if each.namespace)
+        standing = list(walk(self._hierarchy, self._node, namespaces))
         try:
             with self._journal.transaction():
                 merged = self._reconciler.merge(listing, standing)
-                self._reconciler.forget(endpoint, listing)
+                self._reconciler.forget(listing, self.enricher.sockets)
         except NotCommittedError:
             self._want_listing()
             return
