@@ -25,7 +25,7 @@ FAILED = 3
 """Exit status where a policy failed."""
 
 FindStart = Callable[[Path | None, str], tuple[ContainerCreate, TagHistory | None]]
-"""Looks a start up in a journal: its record, and what its tag led to before. Raises LookupError with a message."""
+"""Finds a start in a journal: its record, and what its tag led to. Raises LookupError with a message, or typer.Exit."""
 
 _LARGEST = 64 << 20
 
