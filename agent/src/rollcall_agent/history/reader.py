@@ -110,6 +110,11 @@ class HistoryReader:
             and (until is None or (each.first_seen or each.since) < until)
         ]
 
+    def broken_policies(self) -> dict[str, str]:
+        """Give what is wrong with files of policies, by file; their last good version goes on, if there was one."""
+        rows = self._connection.execute("SELECT file, problem FROM policy_files WHERE problem IS NOT NULL").fetchall()
+        return {row["file"]: row["problem"] for row in rows}
+
     def starts(  # noqa: PLR0913  # one argument a filter
         self,
         *,

@@ -160,6 +160,11 @@ class Ledger(Reader):
             self._tally[name, reason] += n
 
     @property
+    def connection(self) -> sqlite3.Connection:
+        """The file, for the history in it: to be changed inside a `transaction` alone, and asked for anew in each."""
+        return self._connection
+
+    @property
     def size_bytes(self) -> int:
         """What the file and its log take on disk."""
         return sum(

@@ -1,4 +1,7 @@
-"""How the journal stays within its size, and what it forgets. Every function runs inside the caller's transaction."""
+"""How the journal and the history in it stay within their size, and what they forget.
+
+Every function runs inside the caller's transaction.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,60 @@ def used_bytes(connection: sqlite3.Connection, pending: int) -> int:
 
 
 def make_room(connection: sqlite3.Connection, boot_id: str) -> bool:
-    """Retire the oldest settled starts that have ended; returns whether there were any.
+    """Forget the oldest of what can be forgotten; returns whether there was any.
+
+    First what is history alone, then settled starts that have ended with theirs, and only then images and tags.
+    """
+    return _forget_history(connection) or _retire_ended(connection, boot_id) or _forget_images(connection)
+
+
+def forget_before(connection: sqlite3.Connection, before_ns: int) -> int:
+    """Forget the history of starts made before a wall-clock time, as far as the journal knows them no more.
+
+    At most 1,000 at once; returns how many.
+    """
+    old = connection.execute(
+        "SELECT id FROM history WHERE at_ns < ? AND ended_ns IS NOT NULL "
+        "AND identity NOT IN (SELECT identity FROM starts) ORDER BY at_ns LIMIT ?",
+        (before_ns, _FORGET),
+    ).fetchall()
+    _delete_history(connection, [row[0] for row in old])
+    return len(old)
+
+
+def _forget_history(connection: sqlite3.Connection) -> bool:
+    old = connection.execute(
+        "SELECT id FROM (SELECT id, identity FROM history WHERE ended_ns IS NOT NULL ORDER BY id LIMIT ?) "
+        "WHERE identity NOT IN (SELECT identity FROM starts) LIMIT ?",
+        (4 * _BATCH, _BATCH),
+    ).fetchall()
+    _delete_history(connection, [row[0] for row in old])
+    return bool(old)
+
+
+def _delete_history(connection: sqlite3.Connection, rows: list[int]) -> None:
+    ids = json.dumps(rows)
+    connection.execute("DELETE FROM history_details WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+    connection.execute("DELETE FROM history WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+
+
+def _forget_images(connection: sqlite3.Connection) -> bool:
+    """Forget the images and tags that were not seen for the longest; one that is seen again counts from 0."""
+    before = connection.total_changes
+    connection.execute(
+        "DELETE FROM images WHERE (repository, digest) IN "
+        "(SELECT repository, digest FROM images ORDER BY last_seen LIMIT ?)",
+        (_BATCH,),
+    )
+    connection.execute(
+        "DELETE FROM tags WHERE (repository, tag) IN (SELECT repository, tag FROM tags ORDER BY last_seen LIMIT ?)",
+        (_BATCH,),
+    )
+    return connection.total_changes != before
+
+
+def _retire_ended(connection: sqlite3.Connection, boot_id: str) -> bool:
+    """Retire the oldest settled starts that have ended, with their history; returns whether there were any.
 
     What lives stays, or a listing would report it once more. A listing may show what has ended, too: from here on
     the journal says that it is complete only since the newest of these.
@@ -35,6 +91,13 @@ def make_room(connection: sqlite3.Connection, boot_id: str) -> bool:
     ).fetchall()
     if not ended:
         return False
+    ids = json.dumps([row["id"] for row in ended])
+    history = connection.execute(
+        "SELECT id FROM history WHERE identity IN "
+        "(SELECT identity FROM starts WHERE id IN (SELECT value FROM json_each(?)))",
+        (ids,),
+    ).fetchall()
+    _delete_history(connection, [row[0] for row in history])
     _retire(connection, [row["id"] for row in ended])
     newest = max(row["since_ns"] for row in ended)
     connection.execute("UPDATE journal SET complete_since_ns = max(complete_since_ns, ?)", (newest + 1,))

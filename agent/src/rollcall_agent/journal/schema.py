@@ -134,6 +134,7 @@ CREATE TABLE images (
 CREATE TABLE tags (
     repository TEXT NOT NULL,
     tag TEXT NOT NULL,
+    last_seen TEXT,
     history BLOB NOT NULL,
     PRIMARY KEY (repository, tag)
 ) WITHOUT ROWID;
@@ -150,11 +151,14 @@ CREATE TABLE members (  -- starts that live and fail
 CREATE TABLE untold (  -- what is yet to be told of violations, to whom
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     receiver TEXT NOT NULL,
+    violation TEXT NOT NULL,
     transition BLOB NOT NULL
 );
-CREATE TABLE policy_files (  -- the last good text of each
+CREATE INDEX untold_violation ON untold (receiver, violation);
+CREATE TABLE policy_files (
     file TEXT PRIMARY KEY,
-    text TEXT NOT NULL
+    text TEXT,    -- the last good one; NULL: there was none
+    problem TEXT  -- what is wrong with the newer one that is there now
 ) WITHOUT ROWID;
 CREATE TABLE policies (  -- one row: which policies and exceptions are in force
     generation INTEGER NOT NULL,
