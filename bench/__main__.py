@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
-from bench import rates, standing, starts
+from bench import judging, rates, standing, starts
 from bench.machine import describe
 from bench.result import Row
 from bench.site import Rows, Site
@@ -52,6 +52,9 @@ def main() -> None:
 def _measure(*, quick: bool) -> list[Row]:
     rows: list[Row] = []
     begun = time.monotonic()
+    for row in judging.measure(quick=quick):
+        rows.append(row)
+        print(f"{time.monotonic() - begun:6.0f} s {line(row)}", flush=True)
     with _tracefs():
         for measurement in MEASUREMENTS:
             for collector in COLLECTORS:

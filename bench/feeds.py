@@ -96,8 +96,14 @@ def scripted(folder: Path) -> Iterator[Path]:
     """Run the scripted CRI server during the block; give its socket."""
     path = folder / f"scripted-{secrets.token_hex(4)}.sock"
     with subprocess.Popen([sys.executable, "-m", "bench.scripted", str(path)]) as process:
+
+        def answers() -> bool:
+            if process.poll() is not None:
+                raise ChildProcessError(f"the scripted CRI server ended with {process.returncode}")
+            return notices(path).exists()
+
         try:
-            wait_until(lambda: path.exists() and notices(path).exists(), "the scripted CRI server answers")
+            wait_until(answers, "the scripted CRI server answers")
             yield path
         finally:
             process.terminate()
@@ -108,21 +114,23 @@ def notices(path: Path) -> Path:
     return path.with_suffix(".notices")
 
 
-def churn(directory: Path, count: int, rate: float, server: Path) -> list[str]:
-    """Make and remove containers' directories that the scripted server knows, by a process of its own."""
+def churn(directory: Path, count: int, rate: float, server: Path | None = None) -> list[str]:
+    """Make and remove containers' directories, which the scripted server knows, by a process of its own."""
     seed = secrets.token_hex(8)
-    arguments = [str(directory), str(count), str(rate), seed, str(notices(server))]
+    arguments = [str(directory), str(count), str(rate), seed, *([str(notices(server))] if server else [])]
     subprocess.run([sys.executable, "-m", "bench.feeds", *arguments], check=True)
     return list(_ids(seed, count))
 
 
-def _churn(directory: Path, count: int, rate: float, seed: str, server: str) -> None:
+def _churn(directory: Path, count: int, rate: float, seed: str, server: str | None) -> None:
     begun = time.monotonic()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
-        sending.connect(server)
+        if server is not None:
+            sending.connect(server)
         for number, container_id in enumerate(_ids(seed, count)):
             pace(number, rate, begun)
-            sending.send(container_id.encode())
+            if server is not None:
+                sending.send(container_id.encode())
             path = directory / container_id
             path.mkdir()
             path.rmdir()
@@ -133,4 +141,4 @@ def _ids(seed: str, count: int) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    _churn(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4], sys.argv[5])
+    _churn(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4], next(iter(sys.argv[5:]), None))

@@ -39,6 +39,7 @@ METHOD: Final = """\
 - The kernel's cost is `run_time_ns` of both programs (`kernel.bpf_stats_enabled`) over a feed of directories made in
   the followed hierarchy alone, divided by the records submitted. Taking these statistics costs time of its own, which
   is in the figure.
+- The judge is measured alone, by its thread's processor time, and no two of its starts are alike.
 """
 
 

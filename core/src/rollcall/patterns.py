@@ -79,6 +79,8 @@ class Glob:
             return False, len(self.prefix)
         if not self._rest:
             return len(text) == len(self.prefix), len(self.prefix)
+        if self._rest in {"*", "**"}:  # as nearly all are, and the same as below
+            return _ends(text[len(self.prefix) :], self._rest), len(text)
         states, steps = self._start, len(self.prefix)
         for character in text[steps:]:
             steps += 1
@@ -97,6 +99,12 @@ class Glob:
         if self._borders:
             states |= (states & self._borders) << 2
         return states | (states & self._stars) << 1
+
+
+def _ends(text: str, wildcard: str) -> bool:
+    if wildcard == "*":
+        return "/" not in text
+    return bool(text) and "//" not in f"/{text}/"
 
 
 class ImagePattern:

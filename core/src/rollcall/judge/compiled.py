@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from msgspec import Struct
-
+from rollcall.judge.globs import GlobIndex
 from rollcall.judge.limits import CompiledLimits
 from rollcall.judge.match import CompiledMatch
 from rollcall.judge.memo import Memo
@@ -27,6 +26,7 @@ from rollcall.policy.model import (
 from rollcall.times import moment
 
 _MOST_REMEMBERED: Final = 2048
+_MOST_POLICIES_REMEMBERED: Final = 250_000  # in all selections together: some MiB
 
 
 class CompiledException:
@@ -55,11 +55,14 @@ class CompiledException:
 
 
 class CompiledPolicy:
-    """A policy, compiled, with the rulings that need no look at a container."""
+    """A policy, compiled, with the rulings that need no look at a container.
+
+    It is `attentive` where it has something to say, or an exception to it, whatever the image.
+    """
 
     __slots__ = (
-        "exceptions", "limits", "match", "name", "number", "rules", "source", "tag_moved", "unknown", "unmatched",
-        "unresolved",
+        "attentive", "exceptions", "limits", "match", "name", "number", "rules", "source", "tag_moved", "unknown",
+        "unmatched", "unresolved",
     )  # fmt: skip
 
     def __init__(self, policy: ImageAdmissionPolicy, number: int, exceptions: tuple[CompiledException, ...]) -> None:
@@ -71,6 +74,7 @@ class CompiledPolicy:
         self.match = CompiledMatch(spec.match)
         self.limits = CompiledLimits(spec.limits) if spec.limits is not None else None
         self.tag_moved = spec.tags.tag_moved
+        self.attentive = bool(exceptions) or self.limits is not None
         approves = any(rule.effect is Effect.ALLOW for rule in spec.rules)
         self.unmatched = (
             self.ruling(UNMATCHED, Cause.NOT_APPROVED, "no Allow rule matches")
@@ -116,11 +120,31 @@ class CompiledPolicy:
         )
 
 
-class Selection(Struct, frozen=True):
-    """The policies that are for a container, and those of which that can't be told."""
+class Selection:
+    """The policies that are for a container, and those of which that can't be told, in the order of their names.
 
-    sure: tuple[CompiledPolicy, ...]
-    unsure: tuple[CompiledPolicy, ...]
+    Of those that are, `attentive` have to be asked about every image. The others have nothing to say of one that none
+    of their rules speaks of but that it is not approved: `default` is what they say then, at the place `places` gives.
+    """
+
+    __slots__ = ("attentive", "by_number", "default", "places", "sure", "unsure")
+
+    def __init__(self, sure: list[CompiledPolicy], unsure: list[CompiledPolicy]) -> None:
+        self.sure = tuple(sorted(sure, key=_number))
+        self.unsure = tuple(sorted(unsure, key=_number))
+        self.by_number = {policy.number: policy for policy in self.sure}
+        self.attentive = tuple(policy for policy in self.sure if policy.attentive)
+        defaults = [
+            (policy.number, policy.unmatched)
+            for policy in self.sure
+            if policy.unmatched is not None and not policy.attentive
+        ]
+        self.places = [number for number, _ in defaults]
+        self.default = tuple(ruling for _, ruling in defaults)
+
+
+def _number(policy: CompiledPolicy) -> int:
+    return policy.number
 
 
 class PolicySet:
@@ -152,8 +176,10 @@ class PolicySet:
             number += len(rules)
         self.rules = RuleIndex(rule for policy in self.policies for rule in policy.rules)
         self._candidates = _Candidates(self.policies)
-        self._memo: Memo[Selection] = Memo(_MOST_REMEMBERED)
+        most = max(1, min(_MOST_REMEMBERED, _MOST_POLICIES_REMEMBERED // max(1, len(self.policies))))
+        self._memo: Memo[Selection] = Memo(most)
         self._keys = [frozenset[str]().union(*parts) for parts in self._label_keys()]
+        self._looks_at_namespaces = any(policy.match.namespaces for policy in self.policies)
         self._looks_at_containers = any(policy.match.looks_at_containers for policy in self.policies)
 
     def select(self, observation: Observation) -> Selection:
@@ -172,7 +198,7 @@ class PolicySet:
             answer = policy.match.selects(observation)
             if answer is not False:
                 (sure if answer else unsure).append(policy)
-        return Selection(*(tuple(sorted(each, key=lambda policy: policy.number)) for each in (sure, unsure)))
+        return Selection(sure, unsure)
 
     def _label_keys(self) -> Iterable[tuple[set[str], ...]]:
         every = [policy.match.label_keys() for policy in self.policies]
@@ -185,7 +211,7 @@ class PolicySet:
             observation.outside,
             observation.pod_confirmed,
             observation.sandbox is True,
-            observation.namespace,
+            observation.namespace if self._looks_at_namespaces else observation.namespace is None,
             observation.container if self._looks_at_containers else None,
             observation.pod_labels_truncated,
             _reduced(observation.namespace_labels, namespaces),
@@ -200,23 +226,21 @@ class _Candidates:
     def __init__(self, policies: Iterable[CompiledPolicy]) -> None:
         self._every = tuple(policies)
         self._outside = tuple(policy for policy in self._every if policy.match.outside)
-        self._inside: list[CompiledPolicy] = []
-        self._by_namespace: dict[str, list[CompiledPolicy]] = {}
+        self._any_namespace = tuple(
+            policy for policy in self._every if policy.match.inside and not policy.match.namespaces
+        )
+        self._by_namespace: GlobIndex[CompiledPolicy] = GlobIndex()
         for policy in self._every:
-            namespaces = policy.match.namespaces
-            if not policy.match.inside:
-                continue
-            if namespaces is None:
-                self._inside.append(policy)
-            for namespace in namespaces or ():
-                self._by_namespace.setdefault(namespace, []).append(policy)
+            for namespace in policy.match.namespaces:
+                self._by_namespace.add(namespace, policy)
 
     def of(self, observation: Observation) -> Iterable[CompiledPolicy]:
         if observation.outside is True:
             return self._outside
         if observation.outside is None or not observation.pod_confirmed or observation.namespace is None:
             return self._every
-        return [*self._inside, *self._by_namespace.get(observation.namespace, ())]
+        here = {policy.number: policy for policy in self._by_namespace.matching(observation.namespace)}
+        return [*self._any_namespace, *here.values()]
 
 
 def _reduced(labels: Mapping[str, str] | None, keys: frozenset[str]) -> object:

@@ -7,12 +7,13 @@ There is no order and no priority anywhere, so that nothing depends on how files
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from rollcall.judge.compiled import CompiledPolicy, PolicySet
+from rollcall.judge.compiled import CompiledPolicy, PolicySet, Selection
 from rollcall.judge.rules import Matches, PolicyMatch
 from rollcall.judge.verdict import Cause, Notice, Result, Ruling, Trust, Verdict
 from rollcall.observation import Observation
@@ -22,7 +23,6 @@ from rollcall.text import printable
 
 Item = TypeVar("Item")
 
-_WORST_FIRST: Final = tuple(Result)
 _NOTHING: Final = PolicyMatch((), (), ())
 _SHOWN: Final = 3
 _LONGEST_SHOWN: Final = 200
@@ -44,15 +44,12 @@ def judge(observation: Observation, policies: PolicySet, history: TagHistory | N
     if not selection.sure and not selection.unsure:
         return Verdict(result=Result.SKIPPED, message=f"{_image(observation)}: no policy is for this container")
     hearing = _Hearing(observation, policies.rules.matches(observation), history, now)
-    for policy in selection.sure:
-        hearing.hear(policy)
-    for policy in selection.unsure:
-        hearing.cannot_tell(policy)
-    return hearing.verdict()
+    hearing.hear_all(selection)
+    return hearing.verdict(selection)
 
 
 class _Hearing:
-    """One start before all policies: collects what each of them says."""
+    """One start before the policies that are for it: collects what each of them says."""
 
     def __init__(self, observation: Observation, matches: Matches, history: TagHistory | None, now: int) -> None:
         self._observation = observation
@@ -61,12 +58,25 @@ class _Hearing:
         self._now = now
         self._unresolved = observation.reference is None and not observation.digests
         self._moved = _moved(observation, history)
-        self._rulings: list[Ruling] = []
+        self._heard: dict[int, list[Ruling]] = {}
         self._waived: list[Ruling] = []
         self._notices: list[Notice] = []
-        self._worst = _WORST_FIRST.index(Result.UNMATCHED)
 
-    def hear(self, policy: CompiledPolicy) -> None:
+    def hear_all(self, selection: Selection) -> None:
+        """Hear the policies that have something to say of this image; the cost is theirs, not that of all."""
+        if self._unresolved or self._moved:
+            speaking = set(selection.by_number)
+        else:
+            speaking = {policy.number for policy in selection.attentive}
+            speaking.update(self._by_policy.keys() & selection.by_number.keys())
+            speaking.update(rule.policy for rule, _ in self._aliases if rule.policy in selection.by_number)
+        for number in speaking:
+            self._heard[number] = []
+            self._hear(selection.by_number[number])
+        for policy in selection.unsure:
+            self._cannot_tell(policy)
+
+    def _hear(self, policy: CompiledPolicy) -> None:
         """Collect what a policy says that is for this container."""
         if policy.limits is not None and (failure := policy.limits.failure(self._observation.resources)) is not None:
             cause, message = failure
@@ -80,29 +90,49 @@ class _Hearing:
                 message = f"the image is also known as {printable(name, _LONGEST_SHOWN)}, which this rule refuses"
                 self._notices.append(Notice(policy=policy.name, rule=rule.name, message=message))
 
-    def cannot_tell(self, policy: CompiledPolicy) -> None:
+    def _cannot_tell(self, policy: CompiledPolicy) -> None:
         """Note that it is unknown whether a policy is for this container: an error, for it might have failed."""
         unknown = " and ".join(policy.match.unknown(self._observation))
         message = f"whether it is meant can't be told: unknown or cut is {unknown}"
-        self._put(replace(policy.unknown, message=message))
+        self._put(policy, replace(policy.unknown, message=message))
 
-    def verdict(self) -> Verdict:
-        """Sum up."""
-        result = _WORST_FIRST[self._worst]
-        rulings = sorted(self._rulings, key=_place)
-        deciding = tuple(ruling for ruling in rulings if ruling.result is result)
+    def verdict(self, selection: Selection) -> Verdict:
+        """Sum up what was heard, and what the policies say that had nothing to say of this image."""
+        heard = {ruling.result for rulings in self._heard.values() for ruling in rulings}
+        deciding = failing = self._rulings(selection, {Result.VIOLATION})
+        result = Result.VIOLATION if failing else _worst(heard)
+        if Result.ERROR in heard:
+            failing = self._rulings(selection, {Result.VIOLATION, Result.ERROR})
+        if result is not Result.VIOLATION:
+            deciding = self._rulings(selection, {result})
         waived = tuple(sorted(self._waived, key=_place))
-        trusts = {ruling.trust for ruling in deciding}
+        trusts = {ruling.trust for ruling in deciding} if result is Result.ALLOWED else set()
         return Verdict(
             result=result,
             trust=Trust.DIGEST if Trust.DIGEST in trusts else Trust.NAME if Trust.NAME in trusts else None,
             deciding=deciding,
-            failing=tuple(ruling for ruling in rulings if ruling.result is not Result.ALLOWED),
+            failing=failing,
             waived=waived,
             notices=tuple(sorted(set(self._notices), key=lambda notice: (notice.policy, notice.rule, notice.message))),
             moved=self._moved,
             message=f"{_image(self._observation)}: {_summary(result, deciding)}{_waiving(waived)}",
         )
+
+    def _rulings(self, selection: Selection, results: set[Result]) -> tuple[Ruling, ...]:
+        """Return the rulings with given results by the names of policies and rules.
+
+        Numbers are in the order of policies' names. What is said by default is a violation, and copied in whole pieces.
+        """
+        default = selection.default if Result.VIOLATION in results else ()
+        rulings: list[Ruling] = []
+        at = 0
+        for number in sorted(self._heard):
+            to = bisect_left(selection.places, number)
+            rulings += default[at:to]
+            rulings += sorted((each for each in self._heard[number] if each.result in results), key=_place)
+            at = to + (to < len(selection.places) and selection.places[to] == number)
+        rulings += default[at:]
+        return tuple(rulings)
 
     def _rules(self, policy: CompiledPolicy) -> None:
         matched = self._by_policy.get(policy.number, _NOTHING)
@@ -115,7 +145,7 @@ class _Hearing:
             self._add(policy, policy.unresolved)
         elif matched.allows:
             for rule in matched.allows:
-                self._put(rule.ruling)
+                self._put(policy, rule.ruling)
         elif policy.unmatched is not None:
             self._add(policy, _mismatch(policy.unmatched, matched) if matched.near else policy.unmatched)
 
@@ -135,12 +165,15 @@ class _Hearing:
             if waiving:
                 self._waived.append(replace(ruling, waived_by=waiving))
                 return False
-        self._put(ruling)
+        self._put(policy, ruling)
         return True
 
-    def _put(self, ruling: Ruling) -> None:
-        self._rulings.append(ruling)
-        self._worst = min(self._worst, _WORST_FIRST.index(ruling.result))
+    def _put(self, policy: CompiledPolicy, ruling: Ruling) -> None:
+        self._heard.setdefault(policy.number, []).append(ruling)
+
+
+def _worst(results: set[Result]) -> Result:
+    return next((result for result in Result if result in results), Result.UNMATCHED)
 
 
 def _moved(observation: Observation, history: TagHistory | None) -> tuple[str, ...]:

@@ -34,11 +34,9 @@ class CompiledMatch:
         self._containers = _patterns(match.containers)
 
     @property
-    def namespaces(self) -> frozenset[str] | None:
-        """The only namespaces whose pods it can mean; None where that takes more than their names."""
-        if not self._names or not all(name.literal for name in self._names):
-            return None
-        return frozenset(name.text for name in self._names)
+    def namespaces(self) -> tuple[Glob, ...]:
+        """The patterns of which a pod's namespace must match one; none where any will do."""
+        return self._names
 
     @property
     def looks_at_containers(self) -> bool:

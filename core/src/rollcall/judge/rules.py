@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from rollcall.judge.memo import Memo
+from rollcall.judge.globs import GlobIndex
 from rollcall.judge.verdict import Ruling
 from rollcall.observation import Observation
-from rollcall.patterns import Glob, image_pattern, tag_pattern
+from rollcall.patterns import image_pattern, tag_pattern
 from rollcall.policy.model import Effect, Rule
 from rollcall.record import Reference
 from rollcall.references import InvalidReferenceError, parse
-
-_MOST_REMEMBERED = 2048
 
 
 class CompiledRule:
@@ -64,13 +61,12 @@ class RuleIndex:
     """All rules of a policy set."""
 
     def __init__(self, rules: Iterable[CompiledRule]) -> None:
-        self._hosts: dict[str, _Paths] = {}
+        self._hosts: dict[str, GlobIndex[CompiledRule]] = {}
         self._by_digest: dict[str, list[CompiledRule]] = {}
         self._anywhere: list[CompiledRule] = []
-        self._memo: Memo[Matches] = Memo(_MOST_REMEMBERED)
         for rule in rules:
             for pattern in rule.images:
-                self._hosts.setdefault(pattern.host, _Paths()).add(pattern.path, rule)
+                self._hosts.setdefault(pattern.host, GlobIndex[CompiledRule]()).add(pattern.path, rule)
             if not rule.images:
                 for digest in rule.digests:
                     self._by_digest.setdefault(digest, []).append(rule)
@@ -79,10 +75,6 @@ class RuleIndex:
 
     def matches(self, observation: Observation) -> Matches:
         """Find every rule that matches what runs: its names by what was asked for, its digests by what was reported."""
-        key = (observation.reference, observation.digests)
-        return self._memo.get(key, lambda: self._find(observation))
-
-    def _find(self, observation: Observation) -> Matches:
         reference = observation.reference
         reported = frozenset(each.digest for each in observation.digests)
         own = own_digests(observation)
@@ -129,32 +121,6 @@ class RuleIndex:
             for rule in self._by_name(reference):
                 if rule.effect is Effect.DENY and rule.matches_digest(reported):
                     yield rule, name
-
-
-class _Paths:
-    """The rules of one host's patterns, by the literal beginnings of their paths."""
-
-    def __init__(self) -> None:
-        self._literal: dict[str, list[CompiledRule]] = {}
-        self._wild: dict[str, dict[str, tuple[Glob, list[CompiledRule]]]] = {}
-        self._lengths: list[int] = []
-
-    def add(self, path: Glob, rule: CompiledRule) -> None:
-        if path.literal:
-            self._literal.setdefault(path.text, []).append(rule)
-            return
-        if path.prefix not in self._wild and len(path.prefix) not in self._lengths:
-            insort(self._lengths, len(path.prefix))
-        self._wild.setdefault(path.prefix, {}).setdefault(path.text, (path, []))[1].append(rule)
-
-    def matching(self, path: str) -> Iterator[CompiledRule]:
-        yield from self._literal.get(path, ())
-        for length in self._lengths:
-            if length > len(path):
-                break
-            for glob, rules in self._wild.get(path[:length], {}).values():
-                if glob.matches(path):
-                    yield from rules
 
 
 def own_digests(observation: Observation) -> frozenset[str]:
