@@ -105,7 +105,9 @@ def test_500_mkdirs_a_second_lose_nothing(
 def test_what_a_stalled_reader_lost_is_counted_and_a_listing_repairs_it(
     begin: Begin, start: Starter, node: NodeLab, journal: Path
 ) -> None:
+    before = start.long(1)
     watch = begin("--collector", "core", "--ring-size", "4096").answered_by(node.containerd.socket)
+    watch.printed(before)  # by the first listing: what follows needs one of its own
     tree = Tree(node.scratch)
     watch.send(signal.SIGSTOP)
     noise = [tree.make(b"stalled/%064x" % number) for number in range(200)]
