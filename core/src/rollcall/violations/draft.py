@@ -104,10 +104,7 @@ class Draft:
         state, change = TRANSITIONS[violation.state, happening]
         old = violation.state
         if state is not old:
-            over = state is State.OVER
-            violation = replace(
-                violation, state=state, since=self._now, end=end if over else None, why=why if over else ""
-            )
+            violation = replace(violation, state=state, since=self._now, end=end, why=why)
             if violation.key.rule != EXCESS:
                 self._move(violation.key, old, state)
         if change is not None:

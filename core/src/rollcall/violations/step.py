@@ -165,14 +165,14 @@ class _Settling:
             self._draft.put_member(old.node, old.start, replace(old, keys=keys))
 
     def _settle(self) -> None:
-        draft, failed = self._draft, {key for key, _, _ in self._failed}
+        draft = self._draft
         for key in self._touched:
             self._count(key)
-        self._clear(key for key in sorted(self._touched) if key not in failed)
+        self._clear()
         for key, ruling, judged in self._failed:
             self._fail(key, ruling, judged)
-        self._clear(key for key in sorted(self._touched) if key in failed)
-        keys = {*self._touched, *failed}
+        self._clear()
+        keys = {*self._touched, *(key for key, _, _ in self._failed)}
         for namespace in sorted({key.namespace for key in keys}):
             keys |= self._fill(namespace)
         for key in sorted(keys):
@@ -187,8 +187,8 @@ class _Settling:
         if violation.containers != containers:
             self._draft.put(replace(violation, containers=containers))
 
-    def _clear(self, keys: Iterable[Key]) -> None:
-        for key in keys:
+    def _clear(self) -> None:
+        for key in sorted(self._touched):
             violation = self._draft.violation(key)
             if violation.state is not State.OVER and not violation.containers:
                 end, why = self._touched[key]
