@@ -149,15 +149,16 @@ class Image(Model, frozen=True, kw_only=True):
         tuple[ImageDigest, ...],
         fact(
             "Every digest known of this image, those of the requested repository first.",
-            "CRI `ImageStatus`; containerd's content store",
+            "CRI `ImageStatus`; containerd's content store; Docker",
             "none is known",
         ),
     ] = ()
     id: Annotated[
         str | None,
         fact(
-            "The runtime's id of the image, with CRI the digest of its config.",
-            "CRI `ContainerStatus` or `ListContainers`",
+            "The runtime's id of the image: the digest of its config, with Docker's containerd image store that of its index "
+            "or manifest.",
+            "CRI `ContainerStatus` or `ListContainers`; Docker",
             "the runtime does not tell",
         ),
     ] = None
@@ -183,7 +184,7 @@ class Container(Model, frozen=True, kw_only=True):
         str | None,
         fact(
             "Name within its pod; of its own where there is no pod.",
-            "CRI metadata; containerd's id of the container",
+            "CRI metadata; containerd's id of the container; Docker's name",
             "nobody told, or it is a sandbox",
         ),
     ] = None
@@ -195,7 +196,7 @@ class Container(Model, frozen=True, kw_only=True):
         dict[str, str],
         fact(
             "Labels: at most 64, keys of 317 characters, values of 256, 8 KiB together.",
-            "CRI; containerd",
+            "CRI; containerd; Docker",
             "there are none",
         ),
     ] = {}

@@ -115,7 +115,9 @@ class DockerClient:
         return sandbox if own is not None and other is not None and own.uid == other.uid else None
 
     async def _listed(self, entry: ListEntry) -> Listed:
-        """Give what is listed with its times, which only an inspection tells."""
+        """Give what is listed with its times, which only an inspection tells; what was never started has none."""
+        if entry.state == "created":
+            return listed(self.runtime, entry, None)
         try:
             return listed(self.runtime, entry, await self._docker.container(entry.id))
         except CallError as error:
