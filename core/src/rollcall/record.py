@@ -156,8 +156,8 @@ class Image(Model, frozen=True, kw_only=True):
     id: Annotated[
         str | None,
         fact(
-            "The runtime's id of the image: the digest of its config, with Docker's containerd image store that of its index "
-            "or manifest.",
+            "The runtime's id of the image: the digest of its config, in Docker's containerd image store that of its "
+            "index or manifest.",
             "CRI `ContainerStatus` or `ListContainers`; Docker",
             "the runtime does not tell",
         ),
