@@ -171,6 +171,22 @@ def test_a_damaged_journal_is_set_aside_and_a_new_epoch_begins(
     assert journal.books().closed
 
 
+def test_numbers_of_rows_go_on_in_a_renewed_journal(
+    open_it: Callable[..., Journal], journal: Journal, make_start: Starts
+) -> None:
+    with journal.transaction():
+        rows = [journal.add(make_start(number)) for number in range(3)]
+    journal.close()
+    reopened = open_it()
+    reopened.renew()
+    with reopened.transaction():
+        reopened.open_attach("core", 1, 0, 1)
+        new = reopened.add(make_start(0))
+    assert new is not None
+    assert new > max(row or 0 for row in rows)
+    assert [reopened.get(row or 0) for row in rows] == [None] * 3
+
+
 def test_damage_met_in_use_is_said_and_renewing_goes_on(journal: Journal, tmp_path: Path, make_start: Starts) -> None:
     add(journal, *(make_start(number) for number in range(500)))
     epoch = journal.epoch
