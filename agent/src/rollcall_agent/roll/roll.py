@@ -88,7 +88,7 @@ class Roll:
         self._first_start = False
         self._listed: set[str] = set()
         self._list_wanted = False
-        self._listed_s = float("-inf")
+        self._listed_s = time.monotonic()  # every runtime is listed when it answers for the first time
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep the roll until `stop` is set, then close the books.
