@@ -15,7 +15,7 @@ from rollcall_agent.collect.event import KernelLedger, WaysOut
 from rollcall_agent.enrich.counters import Counters, Latency
 from rollcall_agent.journal import AgentLedger, Books, Gap, KernelRow
 from rollcall_agent.metrics.definitions import METRICS, page
-from rollcall_agent.metrics.exposition import Exposition, Snapshot
+from rollcall_agent.metrics.exposition import Exposition, JudgedCounts, Snapshot
 
 ROW = KernelRow(
     collector="core",
@@ -87,6 +87,12 @@ def snapshot() -> Snapshot:
         mkdir_to_written=Latency(),
         questions=11,
         enrich=enrich,
+        judged=JudgedCounts(
+            broken=("/etc/policies/a.yaml",),
+            verdicts={"Violation": 2, "Allowed": 3},
+            commands={"told": 4, "failed": 1},
+            left_out=5,
+        ),
     )
 
 

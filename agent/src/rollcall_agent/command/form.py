@@ -21,7 +21,7 @@ class Form(StrEnum):
     FLAT = "flat"
 
 
-def format_for(form: Form | None) -> Format:
+def format_for(form: Form | None, *, judged: bool = False) -> Format:
     """Return the format that was asked for; unless said a table on a terminal, else JSON lines."""
     terminal = sys.stdout.isatty()
     if form is Form.FLAT:
@@ -30,4 +30,5 @@ def format_for(form: Form | None) -> Format:
         return JsonLines()
     from rollcall_agent.sink.table import Table  # noqa: PLC0415  # rich, for people alone
 
-    return Table(shutil.get_terminal_size(_COLUMNS_UNKNOWN).columns, colour=terminal and "NO_COLOR" not in os.environ)
+    colour = terminal and "NO_COLOR" not in os.environ
+    return Table(shutil.get_terminal_size(_COLUMNS_UNKNOWN).columns, colour=colour, judged=judged)

@@ -10,16 +10,18 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rollcall.record import ContainerCreate
 from rollcall_agent.collect.choose import open_collector
 from rollcall_agent.collect.hierarchy import followed_here
+from rollcall_agent.command.fail_on import STATUS, Failing, FailOn, judging_options
 from rollcall_agent.command.failing import failing_clearly
 from rollcall_agent.command.form import Form, format_for
 from rollcall_agent.command.logging import log_to_standard_error
+from rollcall_agent.history.keeper import KEPT_DAYS, Keeper
 from rollcall_agent.journal.reader import DEFAULT_PATH
 from rollcall_agent.journal.writer import MAX_BYTES, open_journal
 from rollcall_agent.metrics.serve import address
@@ -27,7 +29,16 @@ from rollcall_agent.roll.handing import Wishes
 from rollcall_agent.roll.node import this_node
 from rollcall_agent.roll.roll import Roll
 from rollcall_agent.sink import Format, NobodyReadsError
+from rollcall_agent.sink.lines import AlertLines
 from rollcall_agent.sink.output import Output
+
+if TYPE_CHECKING:
+    from rollcall.judge import Verdict
+    from rollcall.violations import Transition
+    from rollcall_agent.history.telling import Telling
+
+
+_LAST_ALERTS_S = 2.0
 
 
 class CollectorKind(StrEnum):
@@ -54,7 +65,12 @@ def watch(
     ] = None,
     journal: Annotated[Path, typer.Option(help="The journal: one file that one process writes.")] = DEFAULT_PATH,
     journal_size: Annotated[
-        int, typer.Option(min=1 << 20, help="Bytes that the journal may take on disk.")
+        int,
+        typer.Option(
+            min=1 << 20,
+            help="Bytes that the journal may take on disk, with the history in it. What is oldest in the history goes "
+            f"first for want of room, and after {KEPT_DAYS} days in any case; counts of images stay.",
+        ),
     ] = MAX_BYTES,
     output: Annotated[
         Form | None,
@@ -78,6 +94,34 @@ def watch(
     metrics: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", callback=_address, help="Serve Prometheus metrics there.")
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Judge what starts by the policies and exceptions in its *.yaml, *.yml and *.json. Changes are seen "
+            "within a second or two: what runs is judged again. A broken file goes on as it was last, over a restart "
+            "as well.",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        FailOn | None,
+        typer.Option(
+            help=f"End with status {STATUS}, whenever it ends, if anything was judged so: `violation` of a policy in "
+            "mode Alert, `error` also what could not be judged, `audit` also either of a policy in mode Audit."
+        ),
+    ] = None,
+    alerts_only: Annotated[
+        bool, typer.Option("--alerts-only", help="Print one JSON line for each change of a violation, and no starts.")
+    ] = False,
+    on_violation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CMD",
+            help="Run this for each change of a violation, with the same line on its standard input. It is split into "
+            "words as a shell would, and no shell is run. Four run at once, for 30 s each; what is not told yet waits "
+            "in the journal.",
+        ),
+    ] = None,
 ) -> None:
     """Show every container that starts: whose it is, from which image digest, made when.
 
@@ -85,6 +129,8 @@ def watch(
     the journal first; `rollcall books` proves from it that nothing was lost. SIGINT and SIGTERM end it in order.
     """
     log_to_standard_error()
+    command = judging_options(policy, fail_on, on_violation, alerts_only=alerts_only)
+    failing = Failing(fail_on)
     with failing_clearly(), ExitStack() as undo:
         hierarchy = followed_here()
         node = this_node(hierarchy, node_root)
@@ -93,13 +139,23 @@ def watch(
             collector.value, hierarchy=hierarchy, attach_number=book.next_attach_number(), ring_size=ring_size, pin=pin
         )
         undo.callback(probe.close)
-        writer = Writer(Output(sys.stdout.fileno()), format_for(output), limit=count)
+        form = AlertLines() if alerts_only else format_for(output, judged=policy is not None)
+        writer = Writer(Output(sys.stdout.fileno()), form, limit=count)
 
         async def run() -> None:
+            keeper = Keeper(book)
+            telling = None
+            if policy is not None:
+                from rollcall_agent.command.judged import judge_with  # noqa: PLC0415  # the judge, if wanted
+
+                telling = judge_with(
+                    book, keeper, policy, write=writer.tell if form.tells else None, command=command, failing=failing
+                )
             roll = Roll(
                 collector=probe,
                 hierarchy=hierarchy,
                 journal=book,
+                keeper=keeper,
                 node=node,
                 endpoints=runtime_endpoint or [],
                 wishes=Wishes(existing=existing, sandboxes=sandboxes),
@@ -109,16 +165,18 @@ def watch(
                 if metrics is not None:
                     from rollcall_agent.command.scrape import scraped  # noqa: PLC0415  # prometheus_client, if wanted
 
-                    await serving.enter_async_context(scraped(metrics, roll, book))
-                await _run(roll, writer, duration)
+                    await serving.enter_async_context(scraped(metrics, roll, book, keeper, telling))
+                await _run(roll, writer, telling, duration)
 
         try:
             asyncio.run(run())
         except NobodyReadsError:  # the books are closed all the same; the interpreter's last flush must find no pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if failing.failed:
+        raise typer.Exit(STATUS)
 
 
-async def _run(roll: Roll, writer: Writer, duration: float | None) -> None:
+async def _run(roll: Roll, writer: Writer, telling: Telling | None, duration: float | None) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     writer.enough = stop.set
@@ -127,27 +185,47 @@ async def _run(roll: Roll, writer: Writer, duration: float | None) -> None:
     if duration is not None:
         loop.call_later(duration, stop.set)
     await writer.begin()
-    await roll.run(stop)
+    if telling is None:
+        await roll.run(stop)
+        return
+    told = asyncio.ensure_future(telling.run())
+    told.add_done_callback(lambda _: stop.set())  # nobody reads alerts any more
+    try:
+        await roll.run(stop)
+        await telling.finish(_LAST_ALERTS_S)
+    finally:
+        told.cancel()
+        (ended,) = await asyncio.gather(told, return_exceptions=True)
+    if isinstance(ended, Exception):
+        raise ended
 
 
 class Writer:
-    """Writes records in one form until there were enough of them."""
+    """Writes records in one form until there were enough of them, and what is told of violations between them."""
 
     def __init__(self, output: Output, form: Format, *, limit: int | None) -> None:
         self._output = output
         self._form = form
         self._left = limit
+        self._turn = asyncio.Lock()
         self.enough: Callable[[], None] = lambda: None
 
     async def begin(self) -> None:
         """Write what comes before the first record."""
         await self._send(self._form.header())
 
-    async def write(self, record: ContainerCreate) -> None:
-        """Write one record. Raises NobodyReadsError."""
+    async def write(self, record: ContainerCreate, verdict: Verdict | None = None) -> None:
+        """Write one record with its verdict. Raises NobodyReadsError."""
+        await self._count(self._form.line(record, verdict))
+
+    async def tell(self, transition: Transition) -> None:
+        """Write what is told of a violation. Raises NobodyReadsError."""
+        await self._send(self._form.alert(transition))
+
+    async def _count(self, line: bytes) -> None:
         if self._left == 0:
             raise NobodyReadsError
-        await self._send(self._form.line(record))
+        await self._send(line)
         if self._left is not None:
             self._left -= 1
             if self._left == 0:
@@ -155,6 +233,7 @@ class Writer:
 
     async def _send(self, data: bytes) -> None:
         try:
-            await self._output.write(data)
+            async with self._turn:  # a line of a start and one of a violation are never mixed
+                await self._output.write(data)
         except BrokenPipeError as error:
             raise NobodyReadsError from error

@@ -16,6 +16,7 @@ import structlog
 
 from rollcall.judge import PolicySet, Verdict, judge
 from rollcall.observation import observe
+from rollcall.policy.model import Mode
 from rollcall.times import rfc3339
 from rollcall.violations import (
     Book,
@@ -218,8 +219,9 @@ class Judging:
             else:
                 connection.execute("INSERT OR REPLACE INTO members VALUES (?, ?)", (start, _encoder.encode(member)))
         for transition in made.transitions:
-            for receiver in self._receivers:
-                self._have_told(receiver, transition)
+            if transition.violation.mode is Mode.ALERT:
+                for receiver in self._receivers:
+                    self._have_told(receiver, transition)
         self._book.accept(made)
         if made.transitions:
             self._woken()

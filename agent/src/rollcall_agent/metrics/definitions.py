@@ -125,6 +125,29 @@ METRICS: Final = {
             "Calls that failed otherwise than by `NotFound`.",
             {"endpoint": "path of the runtime's socket", "failure": "reason as in a record"},
         ),
+        Metric(
+            "rollcall_policy_broken",
+            "gauge",
+            "1 for each file of policies that is broken; its last good version goes on.",
+            {"file": "its path"},
+        ),
+        Metric(
+            "rollcall_verdicts_total",
+            "counter",
+            "Verdicts, also those of what was judged again.",
+            {"result": "`Violation`, `Error`, `Allowed`, `Unmatched`, `Skipped`"},
+        ),
+        Metric(
+            "rollcall_violation_commands_total",
+            "counter",
+            "Runs of the command for violations.",
+            {"result": "`told` or `failed`"},
+        ),
+        Metric(
+            "rollcall_repetitions_not_told_total",
+            "counter",
+            "Repetitions of violations that were not told by themselves, for too many waited.",
+        ),
     )
 }
 

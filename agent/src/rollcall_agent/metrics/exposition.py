@@ -22,6 +22,15 @@ from rollcall_agent.journal.reader import WAYS
 from rollcall_agent.metrics.definitions import METRICS
 
 
+class JudgedCounts(Struct, frozen=True, kw_only=True):
+    """What a scrape shows where there are policies: broken files, verdicts by result, commands by how they ended."""
+
+    broken: tuple[str, ...]
+    verdicts: dict[str, int]
+    commands: dict[str, int]
+    left_out: int
+
+
 class Snapshot(Struct, frozen=True, kw_only=True):
     """All that a scrape shows; `questions` is how many wait for a runtime's answer."""
 
@@ -31,6 +40,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     mkdir_to_written: Latency
     questions: int
     enrich: Counters
+    judged: JudgedCounts | None = None
 
 
 class Exposition:
@@ -57,6 +67,8 @@ class Exposition:
         yield _histogram("rollcall_mkdir_to_written_seconds", snapshot.mkdir_to_written)
         yield _family("rollcall_runtime_waiting", {(): snapshot.questions})
         yield from _runtimes(snapshot.enrich)
+        if snapshot.judged is not None:
+            yield from _judged(snapshot.judged)
 
 
 def _family(name: str, values: Mapping[tuple[str, ...], float]) -> Metric:
@@ -150,3 +162,10 @@ def _runtimes(enrich: Counters) -> Iterator[Metric]:
         (endpoint, failure): n for endpoint, failures in enrich.errors.items() for failure, n in failures.items()
     }
     yield _family("rollcall_runtime_errors_total", errors)
+
+
+def _judged(judged: JudgedCounts) -> Iterator[Metric]:
+    yield _family("rollcall_policy_broken", {(file,): 1 for file in judged.broken})
+    yield _family("rollcall_verdicts_total", {(result,): n for result, n in judged.verdicts.items()})
+    yield _family("rollcall_violation_commands_total", {(result,): n for result, n in judged.commands.items()})
+    yield _family("rollcall_repetitions_not_told_total", {(): judged.left_out})

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from msgspec import Struct
@@ -18,16 +18,21 @@ from msgspec import Struct
 from rollcall.record import ContainerCreate, Resolution
 from rollcall_agent.enrich.counters import Latency
 from rollcall_agent.enrich.facts import Facts
+from rollcall_agent.history.keeper import Keeper
 from rollcall_agent.journal.start import Start, State
 from rollcall_agent.journal.writer import IN_HAND, Journal, JournalCorruptError, NotCommittedError
 from rollcall_agent.roll.compose import placed
 from rollcall_agent.sink import NobodyReadsError
 
+if TYPE_CHECKING:
+    from rollcall.judge import Verdict
+
 _WAIT_S: Final = 1.0
 _SETTLE_AFTER_S: Final = 0.05
 _TOLD: Final = 256
 
-HandOut = Callable[[ContainerCreate], Awaitable[None]]
+HandOut = Callable[[ContainerCreate, "Verdict | None"], Awaitable[None]]
+"""Takes a record with its verdict: None where there are no policies, and for what is no start of its own."""
 
 log = structlog.get_logger()
 
@@ -39,15 +44,24 @@ class Wishes(Struct, frozen=True, kw_only=True):
     sandboxes: bool = True
 
 
+class _Handed(Struct, frozen=True):
+    """A start on its way to the sink."""
+
+    start: Start
+    record: ContainerCreate
+    verdict: Verdict | None
+
+
 class Handing:
     """Takes answers and hands records out. `broken` ends with NobodyReadsError once the sink takes no more.
 
     `on_corrupt` is called where the journal is found damaged; it must renew it, and `clear` this.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts between which it hands
         self,
         journal: Journal,
+        keeper: Keeper,
         wishes: Wishes,
         *,
         compose: Callable[[Start, Facts], ContainerCreate],
@@ -55,6 +69,7 @@ class Handing:
         on_corrupt: Callable[[JournalCorruptError], None],
     ) -> None:
         self._journal = journal
+        self._keeper = keeper
         self._wishes = wishes
         self._compose = compose
         self._hand_out = hand_out
@@ -71,7 +86,9 @@ class Handing:
 
     def begin(self) -> None:
         """Hand out first what an earlier process had in its hands."""
-        self._begin_to_hand(self._journal.unsettled())
+        with self._journal.transaction():
+            batch = self._taken(self._journal.unsettled())
+        self._begin_to_hand(batch)
 
     @property
     def idle(self) -> bool:
@@ -115,21 +132,25 @@ class Handing:
             asyncio.get_running_loop().call_soon(self._advance)
 
     def _advance(self) -> None:
-        """In one transaction: settle what was handed out, write down what was answered, take what is to hand out."""
+        """In one transaction: settle what was handed out, write down what was answered, take what is to hand out.
+
+        What is taken is counted and judged in it, too: what has a sequence is in the history, and nothing else is.
+        """
         self._due = False
         answers, self._answers = self._answers, []
-        batch: list[Start] = []
+        batch: list[_Handed] = []
         try:
             with self._journal.transaction():
                 self._journal.settle(self._unsettled)
                 for key, facts in answers:
                     self._resolve(key, facts)
                 if self._handing is None and not self.broken.done():
-                    batch = self._journal.next_ready()
+                    batch = self._taken(self._journal.next_ready())
         except JournalCorruptError as failure:
             self._on_corrupt(failure)
             return
         except NotCommittedError as failure:
+            self._keeper.recall()
             log.error("The journal can't be written; answers wait.", error=str(failure))  # noqa: TRY400  # a user's message
             self._answers = answers + self._answers
             asyncio.get_running_loop().call_later(_WAIT_S, self._want)
@@ -142,8 +163,16 @@ class Handing:
             if batch or self._told:
                 self._begin_to_hand(batch)
 
-    def _begin_to_hand(self, batch: list[Start]) -> None:
-        self._handing = asyncio.ensure_future(self._hand(batch, self._journal.epoch, self._unsettled))
+    def _taken(self, starts: list[Start]) -> list[_Handed]:
+        epoch = self._journal.epoch
+        records = [placed(start, epoch) for start in starts]
+        return [
+            _Handed(start, record, self._keeper.take(start, record))
+            for start, record in zip(starts, records, strict=True)
+        ]
+
+    def _begin_to_hand(self, batch: list[_Handed]) -> None:
+        self._handing = asyncio.ensure_future(self._hand(batch, self._unsettled))
 
     def _resolve(self, key: int, facts: Facts) -> None:
         start = self._journal.get(key)
@@ -161,16 +190,16 @@ class Handing:
             if key in self._existing and not self._wishes.existing:
                 self._journal.drop(key, "existing_not_asked")
 
-    async def _hand(self, batch: list[Start], epoch: str, handed: list[int]) -> None:
+    async def _hand(self, batch: list[_Handed], handed: list[int]) -> None:
         """Hand a batch out, then let the journal know: at once where more waits."""
         try:
-            for start in batch:
-                await self._hand_out(placed(start, epoch))
-                handed.append(start.row)
-                if start.boot_ns is not None:
-                    self.mkdir_to_written.observe((time.clock_gettime_ns(time.CLOCK_BOOTTIME) - start.boot_ns) / 1e9)
+            for each in batch:
+                await self._hand_out(each.record, each.verdict)
+                handed.append(each.start.row)
+                if (boot_ns := each.start.boot_ns) is not None:
+                    self.mkdir_to_written.observe((time.clock_gettime_ns(time.CLOCK_BOOTTIME) - boot_ns) / 1e9)
             while self._told:
-                await self._hand_out(self._told.popleft())
+                await self._hand_out(self._told.popleft(), None)
         except NobodyReadsError as error:
             if not self.broken.done():
                 self.broken.set_exception(error)

@@ -20,6 +20,7 @@ from rollcall_agent.collect.event import Collector
 from rollcall_agent.collect.hierarchy import Hierarchy
 from rollcall_agent.enrich.enricher import Enricher
 from rollcall_agent.enrich.facts import Facts, Listing, Question, State
+from rollcall_agent.history.keeper import Keeper
 from rollcall_agent.journal.start import Start
 from rollcall_agent.journal.writer import Journal, JournalCorruptError, NotCommittedError
 from rollcall_agent.roll.attach import Attach
@@ -54,6 +55,7 @@ class Roll:
         collector: Collector,
         hierarchy: Hierarchy,
         journal: Journal,
+        keeper: Keeper,
         node: NodeIdentity,
         endpoints: list[str],
         wishes: Wishes,
@@ -61,13 +63,14 @@ class Roll:
     ) -> None:
         self._collector = collector
         self._journal = journal
+        self._keeper = keeper
         self._node = node
         self._hierarchy = hierarchy
         self._clock = WallClock()
         self._nesting = Nesting()
         self._reconciler = Reconciler(journal, node, hierarchy)
         self._handing = Handing(
-            journal, wishes, compose=self._compose, hand_out=hand_out, on_corrupt=self._renew_journal
+            journal, keeper, wishes, compose=self._compose, hand_out=hand_out, on_corrupt=self._renew_journal
         )
         self.enricher = Enricher(
             endpoints, on_answer=self._handing.answered, on_listing=self._merge, on_back=self._list_one
@@ -120,6 +123,7 @@ class Roll:
     def _open_books(self) -> None:
         """Open the books, and recall what runs."""
         self._first_start = self._attach.open()
+        self._keeper.begin()
         self._list_wanted = bool(self._collector.leftovers)
         for start in self._journal.live(self._node.boot_id):
             if start.resolution in {Resolution.RESOLVED, Resolution.PARTIAL}:
@@ -157,6 +161,7 @@ class Roll:
             await asyncio.sleep(_TICK_S)
             self._clock.sample_now()
             self._read_ledger()
+            await self._keep_history()
             if tick % _RENEW_TICKS == 0:
                 self._collector.renew()
             if tick % _EXCESS_TICKS == 0:
@@ -174,6 +179,18 @@ class Roll:
             if self._attach.store():
                 self._collector.renew()
                 self._want_listing()
+        except JournalCorruptError as failure:
+            self._renew_journal(failure)
+
+    async def _keep_history(self) -> None:
+        """Do what is due in the history, in turns of the loop that stay short."""
+        try:
+            more = self._keeper.tick()
+            while more:
+                await asyncio.sleep(0)
+                more = self._keeper.tick()
+        except NotCommittedError as failure:
+            log.error("The history can't be written; what is due waits.", error=str(failure))  # noqa: TRY400  # a user's message
         except JournalCorruptError as failure:
             self._renew_journal(failure)
 

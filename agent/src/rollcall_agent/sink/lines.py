@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from rollcall.record import ContainerCreate
 from rollcall.times import nanoseconds
 
+if TYPE_CHECKING:
+    from rollcall.judge import Verdict
+    from rollcall.violations import Transition
 
-class JsonLines:
-    """One whole record a line."""
+
+class _Silent:
+    """Tells nothing of violations."""
+
+    tells = False
+
+    def alert(self, transition: Transition) -> bytes:  # noqa: ARG002  # as `Format` has it
+        """See `Format`."""
+        return b""
+
+
+class JsonLines(_Silent):
+    """One whole record a line, with its verdict as one more field."""
 
     def __init__(self) -> None:
         self._encoder = msgspec.json.Encoder()
@@ -18,9 +34,33 @@ class JsonLines:
         """See `Format`."""
         return b""
 
-    def line(self, record: ContainerCreate) -> bytes:
+    def line(self, record: ContainerCreate, verdict: Verdict | None = None) -> bytes:
         """See `Format`."""
-        return self._encoder.encode(record) + b"\n"
+        whole = self._encoder.encode(record)
+        if verdict is not None:  # a record is never empty: its last brace closes at least one field
+            whole = whole[:-1] + b',"verdict":' + self._encoder.encode(verdict) + b"}"
+        return whole + b"\n"
+
+
+class AlertLines:
+    """One line for each thing that becomes of a violation, and nothing of starts."""
+
+    tells = True
+
+    def __init__(self) -> None:
+        self._encoder = msgspec.json.Encoder()
+
+    def header(self) -> bytes:
+        """See `Format`."""
+        return b""
+
+    def line(self, record: ContainerCreate, verdict: Verdict | None = None) -> bytes:  # noqa: ARG002  # as `Format`
+        """See `Format`."""
+        return b""
+
+    def alert(self, transition: Transition) -> bytes:
+        """See `Format`."""
+        return self._encoder.encode(transition) + b"\n"
 
 
 class Flat(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +94,7 @@ def flat(record: ContainerCreate) -> Flat:
     )
 
 
-class FlatLines:
+class FlatLines(_Silent):
     """One line with exactly the ten arguments a record."""
 
     def __init__(self) -> None:
@@ -64,6 +104,6 @@ class FlatLines:
         """See `Format`."""
         return b""
 
-    def line(self, record: ContainerCreate) -> bytes:
+    def line(self, record: ContainerCreate, verdict: Verdict | None = None) -> bytes:  # noqa: ARG002  # as `Format`
         """See `Format`."""
         return self._encoder.encode(flat(record)) + b"\n"

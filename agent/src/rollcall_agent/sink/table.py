@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from rich.cells import set_cell_size
 
 from rollcall.record import ContainerCreate, Resolution
 from rollcall.text import printable
+
+if TYPE_CHECKING:
+    from rollcall.judge import Verdict
+    from rollcall.violations import Transition
 
 _COLUMNS: Final = {  # name: least width, share of the room that is left
     "TIME": (12, 0),
@@ -18,7 +23,8 @@ _COLUMNS: Final = {  # name: least width, share of the room that is left
     "DIGEST": (13, 0),
     "ANSWER": (12, 2),
 }
-_LEFT_OUT: Final = ("RUNTIME", "TIME", "CONTAINER")
+_VERDICT: Final = {"VERDICT": (10, 3)}
+_LEFT_OUT: Final = ("RUNTIME", "TIME", "CONTAINER", "ANSWER")
 """What a narrow terminal does without, in this order."""
 
 _COLOURS: Final = {
@@ -28,13 +34,19 @@ _COLOURS: Final = {
     Resolution.NESTED: "36",
     Resolution.NO_RUNTIME_API: "33",
 }
+_BY_VERDICT: Final = {"Violation": "1;31", "Error": "35", "Allowed": "32", "Unmatched": "33", "Skipped": "2"}
+_BY_CHANGE: Final = {"opened": "1;31", "repeated": "31", "unknown": "33", "known": "31", "over": "32"}
 _CELL: Final = 256
+_SAID: Final = 1024
 
 
-def widths(columns: int) -> dict[str, int]:
-    """Share the columns of a terminal out among those of the table that fit, each with a space behind it."""
-    shown = dict(_COLUMNS)
-    for name in _LEFT_OUT:
+def widths(columns: int, *, judged: bool = False) -> dict[str, int]:
+    """Share the columns of a terminal out among those of the table that fit, each with a space behind it.
+
+    Where starts are judged, the verdict is the last of them, and a narrow terminal does without the answer.
+    """
+    shown = _COLUMNS | _VERDICT if judged else dict(_COLUMNS)
+    for name in _LEFT_OUT if judged else _LEFT_OUT[:-1]:
         if _least(shown) > columns:
             del shown[name]
     room = max(0, columns - _least(shown))
@@ -69,26 +81,57 @@ def cells(record: ContainerCreate) -> dict[str, str]:
     return {column: printable(text, _CELL) for column, text in texts.items()}
 
 
-class Table:
-    """Lines for a terminal of so many columns, in colour or not."""
+def said(verdict: Verdict) -> str:
+    """Return a verdict in a few words: its result, what an approval trusts, and the first that decided or failed."""
+    words = [verdict.result.value]
+    if verdict.trust is not None:
+        words.append(f"by {verdict.trust.value}")
+    words += [f"{ruling.policy}/{ruling.rule}" for ruling in verdict.deciding[:1]]
+    if len(verdict.failing) > 1:
+        words.append(f"+{len(verdict.failing) - 1}")
+    return " ".join(words)
 
-    def __init__(self, columns: int, *, colour: bool) -> None:
-        self._widths = widths(columns)
+
+class Table:
+    """Lines for a terminal of so many columns, in colour or not; with verdicts where starts are `judged`."""
+
+    def __init__(self, columns: int, *, colour: bool, judged: bool = False) -> None:
+        self._widths = widths(columns, judged=judged)
         self._colour = colour
+        self.tells = judged
 
     def header(self) -> bytes:
         """See `Format`."""
-        return self._row({name: name for name in self._widths}, "1")
+        return self._row({name: name for name in self._widths}, dict.fromkeys(self._widths, "1"))
 
-    def line(self, record: ContainerCreate) -> bytes:
+    def line(self, record: ContainerCreate, verdict: Verdict | None = None) -> bytes:
         """See `Format`."""
-        return self._row(cells(record), _COLOURS[record.resolution])
+        texts = cells(record) | {"VERDICT": printable(said(verdict), _CELL) if verdict is not None else ""}
+        colours = {"ANSWER": _COLOURS[record.resolution]}
+        if verdict is not None:
+            colours["VERDICT"] = _BY_VERDICT[verdict.result]
+        return self._row(texts, colours)
 
-    def _row(self, texts: dict[str, str], colour: str) -> bytes:
-        fitted = [_fit(texts[name], width) for name, width in self._widths.items()]
+    def alert(self, transition: Transition) -> bytes:
+        """See `Format`."""
+        violation = transition.violation
+        key = violation.key
+        whose = f"{key.namespace or '(no pod)'} {key.workload} {key.container}"
+        why = violation.why or violation.message
+        said = printable(f"{key.policy}/{key.rule}, {whose}, {violation.image}: {why}", _SAID)
+        word = f"violation {transition.change.value}"
         if self._colour:
-            fitted[-1] = f"\x1b[{colour}m{fitted[-1].rstrip()}\x1b[0m"
-        return (" ".join(fitted).rstrip() + "\n").encode()
+            word = f"\x1b[{_BY_CHANGE[transition.change]}m{word}\x1b[0m"
+        return f"{transition.at[11:23]} {word}: {said}\n".encode()
+
+    def _row(self, texts: Mapping[str, str], colours: Mapping[str, str]) -> bytes:
+        fitted = {name: _fit(texts[name], width) for name, width in self._widths.items()}
+        if self._colour:
+            for name in fitted.keys() & colours.keys():
+                text = fitted[name].rstrip()
+                if text:
+                    fitted[name] = f"\x1b[{colours[name]}m{text}\x1b[0m" + fitted[name][len(text) :]
+        return (" ".join(fitted.values()).rstrip() + "\n").encode()
 
 
 def _fit(text: str, width: int) -> str:
