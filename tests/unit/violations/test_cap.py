@@ -85,6 +85,8 @@ def test_a_deleted_namespace_ends_the_excess_too(keeper: Keeper) -> None:
         (OVER, EXCESS, End.NAMESPACE_DELETED),
     ]
     assert {each.state for each in keeper.book.violations.values()} == {State.OVER}
+    book = keeper.book
+    assert not any([book.told, book.waiting, book.alive, book.members]), "nothing stays"
 
 
 def test_of_what_is_over_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from lab.policies import NOW, allow, deny, exception, policy, seen
-from lab.violating import Keeper, failing
+from lab.violating import Keeper, failing, ruling
 from rollcall.judge import PolicySet, judge
 from rollcall.observation import Observation
 from rollcall.policy import ImageAdmissionException, ImageAdmissionPolicy
+from rollcall.policy.model import Severity
 from rollcall.record import Resolution
 from rollcall.times import nanoseconds
 from rollcall.violations import (
@@ -130,6 +131,27 @@ def test_judged_again_it_is_described_as_the_policy_says_now(keeper: Judging) ->
     assert keeper.tell(keeper.changed(worse)) == []
     (violation,) = keeper.book.violations.values()
     assert (violation.severity, violation.mode, violation.starts) == ("critical", "Audit", 1)
+
+
+def test_when_it_reopens_it_is_described_as_the_policy_says_then() -> None:
+    """By whichever start: that a later one was described otherwise, before, says nothing."""
+    keeper = Keeper()
+    keeper.tell(Start(judged=failing("a", "p", at="2026-11-24T10:00:00Z")))
+    keeper.tell(Start(judged=failing("b", "p", at="2026-11-24T10:00:01Z"), ended=True))
+    keeper.tell(PolicySetChanged(judged=(failing("a"),), policies=frozenset("p")))
+    worse = failing("a", ruling("p", severity=Severity.CRITICAL), at="2026-11-24T10:00:00Z")
+    (told,) = keeper.tell(PolicySetChanged(judged=(worse,), policies=frozenset("p")))
+    assert (told.change, told.violation.severity, told.violation.start) == (OPENED, "critical", "b")
+
+
+def test_of_one_start_the_worst_is_told_first() -> None:
+    keeper = Judging()
+    policies = [
+        policy(allow("acme", images=["ghcr.io/acme/**"]), name=name, severity=severity)
+        for name, severity in [("a", "low"), ("b", "critical"), ("c", "high"), ("d", "critical")]
+    ]
+    told = keeper.tell(Start(judged=keeper.judged(OTHER, *policies)))
+    assert [each.violation.key.policy for each in told] == ["b", "d", "c", "a"]
 
 
 def test_a_late_answer_is_over_with_what_was_unresolved(keeper: Judging) -> None:
