@@ -136,7 +136,7 @@ class ImagePattern:
     def matches_host(self, host: str) -> bool:
         """Say whether a host matches: `*.example.com` is any name below example.com, at any depth, and not itself."""
         if self.host.startswith("*"):
-            return host.endswith(self.host[1:]) and len(host) >= len(self.host)
+            return host.endswith(self.host[1:])  # a host begins with no dot, so that something is before it
         return host == self.host
 
 

@@ -137,7 +137,8 @@ def test_the_message_says_what_is_unknown() -> None:
 
 def test_what_is_remembered_of_one_container_is_not_taken_for_another() -> None:
     """One set, asked about many kinds of containers, answers as sets that are asked once do."""
-    every = [POD, OUTSIDE, SANDBOX, CLAIMED, NOWHERE, seen(pod_labels_truncated=True), seen(pod_labels={"app": "x"}),
+    every = [POD, seen(pod_confirmed=False), seen(sandbox=True), OUTSIDE, SANDBOX, CLAIMED, NOWHERE,
+             seen(pod_labels_truncated=True), seen(pod_labels={"app": "x"}),
              seen(namespace="other"), seen(container="other"), seen(node_labels={"zone": "a"}), seen(pod_labels=None),
              seen(namespace_labels={"team": "a"}), seen(namespace_labels={}),
              seen(node_labels={"zone": "b"})]  # fmt: skip

@@ -282,6 +282,13 @@ def test_with_a_refusal_waived_the_other_rules_are_asked() -> None:
     assert verdict(seen("quay.io/x"), policy(LATEST), exceptions=waived).result is U
 
 
+@pytest.mark.parametrize(("waived", "left"), [("a", "b"), ("b", "a")])
+def test_one_of_two_refusals_waived_leaves_the_other(waived: str, left: str) -> None:
+    both = policy(deny("a", tags=["latest"]), deny("b", images=["quay.io/**"]), allow(images=["ghcr.io/**"]))
+    found = verdict(seen("quay.io/x"), both, exceptions=[exception(waived)])
+    assert failures(found) == {("p", left)}
+
+
 @pytest.mark.parametrize(
     "spec",
     [
