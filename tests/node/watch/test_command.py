@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 import signal
 import subprocess
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lab.tree import Tree
 from lab.waiting import wait_until
-from lab.watching import ROLLCALL, Watch, closed_books, rollcall, rows, rows_of
+from lab.watching import ROLLCALL, Watch, closed_books, losses, rollcall, rows, rows_of
 from rollcall.record import Origin, Resolution
 from rollcall_agent.journal.start import State
 
@@ -56,6 +58,22 @@ def test_signals_close_the_books(
     assert attach["collector"] == collector
     assert (attach["difference"], attach["unread"], attach["end_difference"], attach["end_unread"]) == (0, 0, 0, 0)
     assert attach["read"] == attach["ledger"]["mkdirs"]["submitted"] > 0
+
+
+def test_what_the_ring_holds_at_the_end_is_read(
+    begin: Begin, start: Starter, node: NodeLab, journal: Path, collector: str
+) -> None:
+    before = start.long(1)
+    watch = begin("--collector", collector, "--ring-size", str(4 << 20)).answered_by(node.containerd.socket)
+    watch.printed(before)  # by the first listing, before which the ring is read too
+    tree = Tree(node.scratch)
+    watch.send(signal.SIGSTOP)
+    made = {tree.make(f"end/{secrets.token_hex(32)}".encode()).cgroup_id for _ in range(5000)}  # ten batches
+    watch.send(signal.SIGTERM)
+    watch.send(signal.SIGCONT)
+    assert watch.wait() == 0
+    assert made <= {row.cgroup_id for row in rows(journal)}
+    assert losses(closed_books(journal)) == 0
 
 
 @pytest.mark.parametrize("shown", [True, False])
