@@ -52,14 +52,19 @@ class JournalCorruptError(Exception):
 class Memory(Struct, kw_only=True):
     """What the writer keeps in memory about the file; it goes back where a transaction does.
 
-    `pending` counts pending starts, `last_row` is the newest one's number, `full` says that nothing is left to make
-    room, `attaches` gives the row of an open attach by its number, and `stored` when its counters were stored last
-    (wall-clock ns).
+    `pending`, `ready` and `in_hand` count starts in these states (`in_hand`: ready, and with a sequence), `sequence` is
+    the last one given and `last_row` the newest start's number. `full` says that nothing is left to make room, `room`
+    how many more starts surely fit. `attaches` gives the row of an open attach by its number, and `stored` when its
+    counters were stored last (wall-clock ns).
     """
 
     pending: int
+    ready: int
+    in_hand: int
+    sequence: int
     last_row: int
     full: bool = False
+    room: int = 0
     attaches: dict[int, int] = field(default_factory=dict)
     stored: dict[int, int] = field(default_factory=dict)
 
@@ -108,7 +113,9 @@ class Ledger(Reader):
             yield
             self._flush()
             if self._connection.total_changes != before:
-                self._connection.execute("UPDATE journal SET durable_ns = ?", (self._now(),))
+                self._connection.execute(
+                    "UPDATE journal SET durable_ns = ?, sequence = ?", (self._now(), self._memory.sequence)
+                )
             self._connection.execute("COMMIT")
             self._held.clear()
         except BaseException as error:
@@ -191,6 +198,9 @@ class Ledger(Reader):
     def _begin(self) -> Memory:
         return Memory(
             pending=self._value("SELECT count(*) FROM starts WHERE state = 'pending'"),
+            ready=self._value("SELECT count(*) FROM starts WHERE state = 'ready' AND sequence IS NULL"),
+            in_hand=self._value("SELECT count(*) FROM starts WHERE state = 'ready' AND sequence IS NOT NULL"),
+            sequence=self._value("SELECT sequence FROM journal"),
             last_row=self._value("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'starts'"),
         )
 

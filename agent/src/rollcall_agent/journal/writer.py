@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -25,6 +26,12 @@ IN_HAND = 64
 """How many starts may be handed to a sink and not settled."""
 
 _SECOND = 1_000_000_000
+
+_UNCHECKED = 64
+"""How many starts are added, at the most, before the size is looked at again."""
+
+_LARGEST_START = 32 << 10
+"""More bytes than any start with its record takes, whose texts and labels are bounded."""
 
 _INSERT = """
 INSERT INTO starts (identity, container_id, runtime, namespace, pod_uid, nested_below, maker_has_api, sandbox, boot_id,
@@ -74,6 +81,7 @@ class Journal(Ledger):
             (pack(record), record.resolution, started_ns, finished_ns, row),
         )
         self._memory.pending -= 1
+        self._memory.ready += 1
 
     def resolve_sandbox(self, row: int) -> None:
         """Answer a pending start: a pod's sandbox that nobody asked for. Raises ValueError where it is not pending."""
@@ -97,32 +105,41 @@ class Journal(Ledger):
             "sequence = NULL, record = ?, resolution = ? WHERE id = ?",
             (pack(record), record.resolution, row),
         )
+        self._memory.ready += start.state is State.WRITTEN
         return True
 
     def next_ready(self, limit: int = IN_HAND) -> list[Start]:
         """Hand the oldest ready starts to a sink: each gets its sequence. At most 64 are unsettled at any time."""
         self._inside()
-        in_hand = self._value("SELECT count(*) FROM starts WHERE state = 'ready' AND sequence IS NOT NULL")
-        starts = self._starts(
-            "SELECT * FROM starts WHERE state = 'ready' AND sequence IS NULL ORDER BY id LIMIT ?",
-            max(0, min(limit, IN_HAND - in_hand)),
-        )
-        if not starts:
+        memory = self._memory
+        wanted = min(limit, IN_HAND - memory.in_hand, memory.ready)
+        if wanted <= 0:
             return []
-        last = self._value("SELECT sequence FROM journal")
-        handed = [replace(start, sequence=last + place) for place, start in enumerate(starts, 1)]
+        starts = self._starts(
+            "SELECT * FROM starts WHERE state = 'ready' AND sequence IS NULL ORDER BY id LIMIT ?", wanted
+        )
+        handed = [replace(start, sequence=memory.sequence + place) for place, start in enumerate(starts, 1)]
         self._connection.executemany(
             "UPDATE starts SET sequence = ? WHERE id = ?", [(start.sequence, start.row) for start in handed]
         )
-        self._connection.execute("UPDATE journal SET sequence = ?", (handed[-1].sequence,))
+        memory.sequence += len(handed)
+        memory.ready -= len(handed)
+        memory.in_hand += len(handed)
         return handed
 
     def settle(self, rows: Sequence[int]) -> None:
         """Note that a sink has these, which it was handed. Raises ValueError where one was not in its hands."""
-        for row in rows:
-            self._move(
-                "UPDATE starts SET state = 'written' WHERE id = ? AND state = 'ready' AND sequence IS NOT NULL", (row,)
-            )
+        self._inside()
+        if not rows:
+            return
+        settled = self._connection.execute(
+            "UPDATE starts SET state = 'written' WHERE id IN (SELECT value FROM json_each(?)) "
+            "AND state = 'ready' AND sequence IS NOT NULL",
+            (json.dumps(list(rows)),),
+        )
+        if settled.rowcount != len(rows):
+            raise ValueError(f"{len(rows) - settled.rowcount} of the rows {list(rows)} are in no sink's hands")
+        self._memory.in_hand -= len(rows)
         self._memory.full = False
 
     def refuse(self, row: int, reason: str) -> None:
@@ -146,7 +163,12 @@ class Journal(Ledger):
             "WHERE id = ? AND state IN ('pending', 'ready')",
             (reason, row),
         )
-        self._memory.pending -= start is not None and start.state is State.PENDING
+        if start is not None and start.state is State.PENDING:
+            self._memory.pending -= 1
+        elif start is not None and start.sequence is None:
+            self._memory.ready -= 1
+        else:
+            self._memory.in_hand -= 1
         self._memory.full = False
 
     def end(self, cgroup_id: int, hierarchy: int, at_ns: int, source: TimeSource) -> bool:
@@ -239,10 +261,15 @@ class Journal(Ledger):
 
     def _has_room(self) -> bool:
         """Whether another start fits; what is settled makes room for it. An eighth of the size is left to the log."""
+        memory = self._memory
+        if memory.room > 0:
+            memory.room -= 1
+            return True
         limit = self._max_bytes - self._max_bytes // 8
-        while not self._memory.full and room.used_bytes(self._connection, self._memory.pending) >= limit:
-            self._memory.full = not room.make_room(self._connection, self.boot_id)
-        return not self._memory.full
+        while not memory.full and (used := room.used_bytes(self._connection, memory.pending)) >= limit:
+            memory.full = not room.make_room(self._connection, self.boot_id)
+        memory.room = 0 if memory.full else min(_UNCHECKED, (limit - used) // _LARGEST_START)
+        return not memory.full
 
     def _move(self, statement: str, arguments: tuple[Value, ...]) -> None:
         self._inside()
