@@ -1,8 +1,8 @@
 """The judge alone: microseconds a verdict, by how many policies there are and how many of them are for a container.
 
-`python -m bench.judging` prints the table; it needs no root. Every start has an image, a pod and labels of its own, so
-that nothing is remembered of it: what is remembered makes the usual start faster, and no flood may count on it. It is
-this thread's processor time that is counted, whatever else the machine does.
+`python -m bench.judging` prints the table; it needs no root. No two starts have the same image, digest and labels, and
+nothing is remembered of images. Only which policies are for a pod is, by what they look at. What is counted is this
+thread's processor time, whatever else the machine does.
 """
 
 from __future__ import annotations
@@ -91,6 +91,10 @@ def _namespace_pattern(number: int) -> dict[str, object]:
     return {"namespaces": {"names": [f"team-{number}-*", f"team-{number}"]}, "pods": {"matchLabels": {"app": "a"}}}
 
 
+def _pod_label(number: int) -> dict[str, object]:
+    return {"pods": {"matchLabels": {"team": f"team-{number}"}}}
+
+
 def _every_pod(number: int) -> dict[str, object]:  # noqa: ARG001 - as the others
     return {}
 
@@ -98,6 +102,7 @@ def _every_pod(number: int) -> dict[str, object]:  # noqa: ARG001 - as the other
 _WAYS: Final[tuple[tuple[str, Callable[[int], dict[str, object]]], ...]] = (
     ("each policy for one namespace", _own_namespace),
     ("each policy by a pattern of namespaces and a label", _namespace_pattern),
+    ("each policy by a label of pods", _pod_label),
     ("each policy for every pod, so that all but one fail", _every_pod),
 )
 
@@ -117,7 +122,7 @@ def _start(number: int, policies: int) -> Observation:
         f"registry-{team}.example.com/team-{number % 8}/app-{number}:1",
         f"sha256:{number:064x}",
         namespace=f"team-{team}",
-        pod_labels={"app": "a", "pod-template-hash": f"{number:x}"},
+        pod_labels={"app": "a", "team": f"team-{team}", "pod-template-hash": f"{number:x}"},
     )
 
 

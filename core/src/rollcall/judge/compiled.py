@@ -221,26 +221,35 @@ class PolicySet:
 
 
 class _Candidates:
-    """The policies that may be for a container, by where it is and its namespace."""
+    """The policies that may be for a container: by where it is, its namespace, and one label of its pod."""
 
     def __init__(self, policies: Iterable[CompiledPolicy]) -> None:
         self._every = tuple(policies)
         self._outside = tuple(policy for policy in self._every if policy.match.outside)
-        self._any_namespace = tuple(
-            policy for policy in self._every if policy.match.inside and not policy.match.namespaces
-        )
         self._by_namespace: GlobIndex[CompiledPolicy] = GlobIndex()
+        self._by_label: dict[tuple[str, str], list[CompiledPolicy]] = {}
+        self._others: list[CompiledPolicy] = []
         for policy in self._every:
-            for namespace in policy.match.namespaces:
-                self._by_namespace.add(namespace, policy)
+            match = policy.match
+            if match.namespaces:
+                for namespace in match.namespaces:
+                    self._by_namespace.add(namespace, policy)
+            elif match.pod_label is not None:
+                self._by_label.setdefault(match.pod_label, []).append(policy)
+            elif match.inside:
+                self._others.append(policy)
 
     def of(self, observation: Observation) -> Iterable[CompiledPolicy]:
         if observation.outside is True:
             return self._outside
-        if observation.outside is None or not observation.pod_confirmed or observation.namespace is None:
+        labels = None if observation.pod_labels_truncated else observation.pod_labels
+        unsure = observation.outside is None or not observation.pod_confirmed
+        if unsure or labels is None or observation.namespace is None:
             return self._every
-        here = {policy.number: policy for policy in self._by_namespace.matching(observation.namespace)}
-        return [*self._any_namespace, *here.values()]
+        found = {policy.number: policy for policy in self._by_namespace.matching(observation.namespace)}
+        for label in labels.items():
+            found.update((policy.number, policy) for policy in self._by_label.get(label, ()))
+        return [*self._others, *found.values()]
 
 
 def _reduced(labels: Mapping[str, str] | None, keys: frozenset[str]) -> object:

@@ -39,6 +39,11 @@ class CompiledMatch:
         return self._names
 
     @property
+    def pod_label(self) -> tuple[str, str] | None:
+        """One label that a pod must have, None where it takes none or more than that to tell."""
+        return min(self._pods.match_labels.items(), default=None) if self._pods is not None else None
+
+    @property
     def looks_at_containers(self) -> bool:
         """Whether containers' names have a part in the answer."""
         return bool(self._containers)
