@@ -36,10 +36,9 @@ def words(explanation: Explanation) -> Iterator[str]:
 def _policy(account: PolicyAccount, *, whatever_match: bool) -> Iterator[str]:
     mode = " (Audit)" if account.mode is Mode.AUDIT else ""
     because = f": {'; '.join(account.because)}" if account.because else ""
-    selects = {
-        True: "is asked" if whatever_match else "is for it", False: f"is not for it{because}", None: f"whether it is for it can't be told{because}"
-    }[account.selects]  # fmt: skip
-    yield f"  policy {account.policy}{mode} {selects}"
+    meant = "is asked" if whatever_match else "is for it"
+    selects = {True: meant, False: f"is not for it{because}", None: f"whether it is for it can't be told{because}"}
+    yield f"  policy {account.policy}{mode} {selects[account.selects]}"
     for rule in account.rules:
         yield from _rule(rule)
     yield from (f"    -> {outcome}" for outcome in _outcomes(account))
