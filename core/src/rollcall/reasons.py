@@ -26,7 +26,7 @@ REASONS: Final[Mapping[str, str]] = {
     "WrongID": "The runtime answered with another container than the one asked for; it was not believed.",
     "InvalidQuestion": "The runtime refused the id as one that it could not have.",
     "Unimplemented": "The runtime does not offer the call that was needed.",
-    "DockerUnavailable": "It is Docker's: only Docker's API knows its name and image, and no Docker that does answers here.",
+    "DockerUnavailable": "It is Docker's: only Docker's API knows its name and image, and none that does answers here.",
     "PodmanAPINeeded": "It is Podman's: only Podman's own API knows its name and image.",
     "MakerHasNoAPI": "Its path says that LXC, systemd-nspawn, BuildKit or another one made it whose API is not asked.",
     "NotInCRI": "containerd has a record of it, CRI does not show it: its names are claims that nobody confirmed.",
