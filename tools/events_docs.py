@@ -102,6 +102,17 @@ line. What is absent is left out; no field is null. Text is what the runtime or 
 labels and paths are chosen by workloads, so escape them before a person sees them.
 """
 
+_VERDICT = """\
+## The verdict
+
+With `--policy` a line has one field more, `verdict`: `result` (`Violation`, `Error`, `Allowed`, `Unmatched` or
+`Skipped`), `trust` (`name` or `digest`, of an approval), `deciding` and `failing` (what each policy and rule says, with
+`policy`, `rule`, `result`, `cause`, `message`, `severity`, `mode`, `reason` and `link`), `waived` (the same, with the
+exceptions in `waivedBy`), `notices`, `moved` (what the tag led to before) and `message`, all of it in one line for
+people. What would be empty is left out. [policies.md](policies.md) says how it comes about. The flat form has no
+verdict.
+"""
+
 _FLAT = """\
 ## The flat form
 
@@ -158,6 +169,8 @@ def page() -> str:
         "| `image.reason` | meaning |",
         "|---|---|",
         *(f"| `{reason}` | {meaning} |" for reason, meaning in IMAGE_REASONS.items()),
+        "",
+        _VERDICT,
         "",
         _FLAT,
         "```json",

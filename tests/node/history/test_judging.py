@@ -55,6 +55,11 @@ def printed(watch: Watch) -> dict[str, dict[str, Any]]:
     return {line["containerID"]: line for line in map(json.loads, watch.lines)}
 
 
+def resident_bytes(pid: int) -> int:
+    (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) << 10
+
+
 def run(node: NodeLab, start: Starter, image: str) -> str:
     """Run a container of an image that is pulled now."""
     (name,) = start.names(1)
@@ -117,6 +122,7 @@ def test_approved_denied_unapproved_and_moved_containers(
     assert alive is not None
     assert alive.verdict is not None
     assert alive.verdict.result is Result.SKIPPED
+    assert resident_bytes(watch.pid) < 64 << 20
     assert watch.stop() == 3
 
 

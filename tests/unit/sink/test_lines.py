@@ -8,8 +8,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollcall.judge import Cause, Result, Ruling, Trust, Verdict
 from rollcall.record import Container, ContainerCreate, Image, Node, Pod, Resolution, Runtime
-from rollcall_agent.sink.lines import FlatLines, JsonLines
+from rollcall.violations import Change, Key, Transition, Violation
+from rollcall_agent.sink.lines import AlertLines, FlatLines, JsonLines
 
 TEN = {
     "runtime",
@@ -58,3 +60,31 @@ def test_a_line_is_one_valid_json_object(text: str) -> None:
         assert line.count(b"\n") == 1
         json.loads(line)
     assert msgspec.json.decode(JsonLines().line(record), type=ContainerCreate) == record
+
+
+VIOLATION = Verdict(
+    result=Result.VIOLATION,
+    failing=(Ruling(policy="p", rule="r", result=Result.VIOLATION, cause=Cause.DENIED, message="a Deny rule matches"),),
+    message="it is bad",
+)
+
+
+def test_a_verdict_is_one_more_field_of_the_record() -> None:
+    line = json.loads(JsonLines().line(BARE, VIOLATION))
+    assert line.pop("verdict") == json.loads(msgspec.json.encode(VIOLATION))
+    assert line == json.loads(JsonLines().line(BARE))
+    assert json.loads(JsonLines().line(BARE, Verdict(result=Result.ALLOWED, trust=Trust.NAME, message="")))["verdict"]
+
+
+def test_the_flat_form_has_exactly_the_ten_with_a_verdict_too() -> None:
+    assert json.loads(FlatLines().line(BARE, VIOLATION)).keys() == TEN
+
+
+def test_alerts_are_one_line_for_each_transition_and_none_for_starts() -> None:
+    told = Transition(change=Change.OPENED, violation=Violation(key=Key(policy="p", rule="r")), at="2026-11-24")
+    form = AlertLines()
+    assert form.line(BARE, VIOLATION) == b""
+    line = form.alert(told)
+    assert line.count(b"\n") == 1
+    assert msgspec.json.decode(line, type=Transition) == told
+    assert JsonLines().alert(told) == FlatLines().alert(told) == b""

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from rollcall.judge import Cause, Result, Ruling, Verdict
 from rollcall.record import Container, ContainerCreate, Image, Node, Pod, Resolution
+from rollcall.violations import Change, Key, Transition, Violation
 from rollcall_agent.sink.table import Table, cells
 
 
@@ -74,3 +76,37 @@ def test_nothing_that_a_terminal_acts_on_comes_through(text: str) -> None:
     shown = line(record, 160)
     assert shown.count("\n") == 1
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", shown)
+
+
+DENIED = Verdict(
+    result=Result.VIOLATION,
+    deciding=(Ruling(policy="known", rule="bad", result=Result.VIOLATION, cause=Cause.DENIED, message="m"),),
+    message="it is bad",
+)
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120, 200])
+def test_the_verdict_is_shown_by_word_and_by_colour_on_any_terminal(columns: int) -> None:
+    table = Table(columns, colour=False, judged=True)
+    shown = table.line(a_record(), DENIED).decode()
+    assert "Violation" in shown
+    assert cell_len(shown.rstrip("\n")) <= columns
+    assert "VERDICT" in table.header().decode().split()
+    assert "\x1b[1;31mViolation" in Table(columns, colour=True, judged=True).line(a_record(), DENIED).decode()
+
+
+def test_without_policies_there_is_no_verdict() -> None:
+    table = Table(200, colour=False)
+    assert "VERDICT" not in table.header().decode()
+    assert not table.tells
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_what_is_told_of_a_violation_is_one_harmless_line(image: str, container: str) -> None:
+    key = Key(policy="known", rule="bad", namespace="shop", container=container)
+    violation = Violation(key=key, image=image, message="a Deny rule matches")
+    told = Transition(change=Change.OPENED, violation=violation, at="2026-11-24T11:52:08.520123Z")
+    shown = Table(100, colour=False, judged=True).alert(told).decode()
+    assert shown.startswith("11:52:08.520 violation opened: known/bad, shop")
+    assert shown.count("\n") == 1
+    assert shown[:-1].isprintable()
