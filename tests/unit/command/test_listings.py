@@ -219,7 +219,16 @@ def test_hostile_names_do_nothing_in_any_listing(run: Callable[..., str], comman
 
 @pytest.mark.parametrize(
     ("text", "safe"),
-    [("=1", "'=1"), ("+1", "'+1"), ("-1", "'-1"), ("@a", "'@a"), ("\t=1", "\\x09=1"), ("a=1", "a=1"), ("", "")],
+    [
+        ("=1", "'=1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@a", "'@a"),
+        ("\t=1", "\\x09=1"),
+        ("a=1", "a=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("", ""),
+    ],
 )
 def test_what_a_spreadsheet_would_run_is_quoted(text: str, safe: str) -> None:
     assert spreadsheet_safe(text) == safe

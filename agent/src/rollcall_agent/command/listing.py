@@ -33,7 +33,7 @@ _MEASURED: Final = 200
 """Rows that a table's widths are taken from: the rest is written as it comes."""
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # the latter four are the wide forms, for Japanese locales
 
 
 class ListForm(StrEnum):
