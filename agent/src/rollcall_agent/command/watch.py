@@ -90,7 +90,9 @@ def watch(
     existing: Annotated[bool, typer.Option(help="Show what runs already when the journal is begun.")] = True,
     sandboxes: Annotated[bool, typer.Option(help="Show pods' sandboxes.")] = True,
     duration: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many records.")] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many records (with --alerts-only: alerts).")
+    ] = None,
     metrics: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", callback=_address, help="Serve Prometheus metrics there.")
     ] = None,
@@ -216,13 +218,15 @@ class Writer:
 
     async def write(self, record: ContainerCreate, verdict: Verdict | None = None) -> None:
         """Write one record with its verdict. Raises NobodyReadsError."""
-        await self._count(self._form.line(record, verdict))
+        if line := self._form.line(record, verdict):
+            await self._counted(line)
 
     async def tell(self, transition: Transition) -> None:
-        """Write what is told of a violation. Raises NobodyReadsError."""
-        await self._send(self._form.alert(transition))
+        """Write what is told of a violation; where nothing else is written, that is what counts. Raises as `write`."""
+        alone = isinstance(self._form, AlertLines)
+        await (self._counted if alone else self._send)(self._form.alert(transition))
 
-    async def _count(self, line: bytes) -> None:
+    async def _counted(self, line: bytes) -> None:
         if self._left == 0:
             raise NobodyReadsError
         await self._send(line)

@@ -176,7 +176,7 @@ class Judging:
         """Judge some of what lives and was judged by other policies than those in force; say whether there was any."""
         rows = self._journal.connection.execute(
             "SELECT id, record FROM history JOIN history_details USING (id) "
-            "WHERE ended_ns IS NULL AND judged_by < ? ORDER BY id LIMIT ?",
+            "WHERE ended_ns IS NULL AND judged_by < ? ORDER BY judged_by LIMIT ?",
             (self._generation, _BATCH),
         ).fetchall()
         if rows:
