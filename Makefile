@@ -43,6 +43,11 @@ full: venv bpf ## everything, with the long form of each test (root)
 	@PYTHON=$(PYTHON) $(PACKAGES) test
 	@$(BIN)/python tools/link_bcc.py
 	$(BIN)/pytest -m '' tests
+	@$(MAKE) mutation
+
+.PHONY: mutation
+mutation: venv ## mutate references, patterns and judge; whatever no test notices must be explained in docs/mutation.md
+	$(BIN)/python tools/mutation.py
 
 .PHONY: bench
 bench: venv bpf ## measure on this machine and write docs/benchmarks.md (root)

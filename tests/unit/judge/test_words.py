@@ -155,3 +155,25 @@ def test_what_is_allowed_needs_no_exception_and_is_not_waived_by_one() -> None:
     lenient = policy(allow(images=["*/**"]), unresolved="Allow")
     verdict = said(seen(None), lenient, waived=(exception("(unresolved)"),))
     assert (verdict.result, verdict.waived) == (Result.ALLOWED, ())
+
+
+@pytest.mark.parametrize(
+    ("observation", "image"),
+    [
+        (seen("nginx"), "docker.io/library/nginx:latest"),
+        (seen(None), "unknown image"),
+        (seen(None, requested="Not\na name"), "Not\\x0aa name"),
+    ],
+)
+def test_the_message_names_the_image_as_it_was_normalised_or_else_as_it_was_asked_for(
+    observation: Observation, image: str
+) -> None:
+    assert said(observation, policy(deny("no"))).message.startswith(f"{image}: p/no: ")
+
+
+def test_labels_of_a_namespace_that_is_only_claimed_select_nothing_for_certain() -> None:
+    match = {"namespaces": {"matchLabels": {"env": "prod"}}}
+    confirmed = seen(APP, namespace_labels={"env": "prod"})
+    claimed = seen(APP, namespace_labels={"env": "prod"}, pod_confirmed=False)
+    results = [said(each, policy(deny(), match=match)).result for each in (confirmed, claimed)]
+    assert results == [Result.VIOLATION, Result.ERROR]
