@@ -266,3 +266,30 @@ def test_a_late_answer_resolves_what_the_first_one_opened(machine: Machine) -> N
     assert verdict is not None
     assert verdict.result is Result.ALLOWED
     assert states(machine) == {"approved/(unresolved)": (State.OVER, End.RESOLVED)}
+
+
+def test_a_journal_begun_anew_has_the_last_good_policies(machine: Machine) -> None:
+    machine.write("b.yaml", DENIED)
+    machine.tick()
+    machine.start(1, "evil.test/app:1", "a")
+    machine.write("b.yaml", "spec: [")
+    machine.tick()
+    machine.journal.renew()
+    machine.keeper.begin()
+    assert states(machine) == {}
+    verdict = machine.start(2, "evil.test/app:1", "a")
+    assert verdict is not None
+    assert verdict.result is Result.VIOLATION
+    assert states(machine) == {"denied/bad": (State.OPEN, None)}
+    machine.again()
+    assert machine.start(3, "evil.test/app:1", "a") == verdict
+
+
+def test_policies_in_mode_audit_judge_and_tell_nobody(machine: Machine) -> None:
+    machine.write("b.yaml", DENIED.replace("spec:", "spec:\n      mode: Audit"))
+    machine.tick()
+    verdict = machine.start(1, "evil.test/app:1", "a")
+    assert verdict is not None
+    assert verdict.result is Result.VIOLATION
+    assert states(machine) == {"denied/bad": (State.OPEN, None)}
+    assert machine.told() == []
