@@ -139,7 +139,10 @@ def test_a_mounted_config_map_is_read_once(tmp_path: Path) -> None:
     (data / "ours.yaml").write_text(GOOD)
     (tmp_path / "..data").symlink_to(data.name)
     (tmp_path / "ours.yaml").symlink_to("..data/ours.yaml")
-    assert run("check", tmp_path)[1].startswith("1 file, 1 policy")
+    (tmp_path / ".ours.yaml").write_text("what an editor left")
+    (tmp_path / "deeper.yaml").mkdir()
+    (tmp_path / "README.md").write_text("what it is for")
+    assert run("check", tmp_path)[:2] == (0, "1 file, 1 policy, 0 exceptions, 0 mistakes, 0 warnings\n")
 
 
 @pytest.mark.parametrize(("image", "status"), [("ghcr.io/acme/app", 0), ("quay.io/acme/app", 3), ("A B", 1)])
