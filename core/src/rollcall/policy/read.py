@@ -103,13 +103,18 @@ def _read_file(text: str, file: str, loaded: Loaded, first: dict[tuple[str, str]
 def _too_deep(text: str) -> int | None:
     """Return the line in which a file is nested deeper than any policy: composing it would overflow libyaml's stack."""
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > _DEEPEST:
-            return event.start_mark.line + 1 if event.start_mark is not None else 1
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > _DEEPEST:
+                return event.start_mark.line + 1 if event.start_mark is not None else 1
+    except yaml.YAMLError as error:
+        if "nesting depth" not in str(error):  # libyaml's own bound, which it meets before it gives any event
+            raise
+        return 1
     return None
 
 
