@@ -1,5 +1,7 @@
 """`make demo`: rollcall on a containerd of its own, with pods, containers, a restart and a very short life.
 
+A policy approves one image: a denied and an unapproved one follow, and the approved one's tag that moves.
+
 The ids of what is started here are compared with what the journal has in the end: it is rollcall that has to be seen,
 not the demonstration.
 """
@@ -15,8 +17,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lab.images import make_image
 from lab.node_lab import PROGRAMS, NodeLab, node_lab
 from lab.waiting import wait_until
+from rollcall.violations import State as Standing
+from rollcall_agent.history.reader import open_history
 from rollcall_agent.journal.file import JournalError
 from rollcall_agent.journal.reader import open_reader
 from rollcall_agent.journal.start import State
@@ -26,6 +31,30 @@ if TYPE_CHECKING:
 
 ROLLCALL: Final = str(Path(sys.executable).with_name("rollcall"))
 SHORT_LIFE_S: Final = "0.005"
+
+POLICY: Final = """\
+apiVersion: rollcall.dev/v1alpha1
+kind: ImageAdmissionPolicy
+metadata:
+  name: shop-images
+spec:
+  severity: high
+  match:
+    namespaces: {{names: [shop]}}
+    outsideKubernetes: true
+  rules:
+    - name: approved
+      effect: Allow
+      images: ["{registry}/lab/shop"]
+    - name: no-miners
+      effect: Deny
+      images: ["{registry}/lab/miner"]
+      reason: it mines
+  tags:
+    tagMoved: Violation
+"""
+
+BROKEN: Final = {"no-miners", "(unmatched)", "(tag-moved)"}
 
 
 def main() -> None:
@@ -37,12 +66,21 @@ def main() -> None:
     print("A containerd and a registry of our own start; everything of theirs is removed at the end.", flush=True)
     with node_lab() as lab:
         journal = lab.scratch.folder / "journal.db"
-        watch = [ROLLCALL, "watch", "--output", "table", "--no-existing"]
+        policies = lab.scratch.folder / "policies"
+        policies.mkdir()
+        (policies / "shop.yaml").write_text(POLICY.format(registry=lab.registry.address))
+        watch = [ROLLCALL, "watch", "--output", "table", "--no-existing", "--policy", str(policies)]
         with _running([*watch, "--runtime-endpoint", lab.containerd.endpoint, "--journal", str(journal)]) as process:
             try:
                 wait_until(lambda: _is_attached(process, journal), "rollcall watch has attached")
                 made = start_containers(lab)
                 wait_until(lambda: not missing_from(journal, made), "every start is recorded")
+                bad = start_unapproved(lab)
+                made += bad
+                wait_until(lambda: rules_broken(journal) == BROKEN, "every violation is open")
+                for container_id in bad:
+                    lab.cri.stop_container(container_id)
+                wait_until(lambda: not rules_broken(journal), "every violation is over")
             finally:
                 process.send_signal(signal.SIGINT)
                 process.wait(30)
@@ -68,6 +106,26 @@ def start_containers(lab: NodeLab) -> list[str]:
     made.append(lab.cri.run_container(web, "front", lab.reference, attempt=1))
     lab.ctr.run(lab.reference, "behind-the-back")
     return [*made, "behind-the-back"]
+
+
+def start_unapproved(lab: NodeLab) -> list[str]:
+    """Start a container that is denied, one that nobody approved, and one from a tag that has moved; return the ids."""
+    registry = lab.registry
+    pod = lab.cri.run_pod("dubious-1", namespace="shop")
+    started = []
+    for name in ("miner", "tool"):
+        registry.push(make_image(name), f"lab/{name}", "1")
+        lab.cri.pull(f"{registry.address}/lab/{name}:1")
+        started.append(lab.cri.run_container(pod, name, f"{registry.address}/lab/{name}:1"))
+    registry.push(make_image("another shop"), "lab/shop", "1")
+    lab.cri.pull(lab.reference)
+    return [*started, lab.cri.run_container(pod, "front", lab.reference)]
+
+
+def rules_broken(journal: Path) -> set[str]:
+    """Return the rules that open violations are of."""
+    with open_history(journal) as history:
+        return {each.key.rule for each in history.violations(states=[Standing.OPEN])}
 
 
 def missing_from(journal: Path, made: Sequence[str]) -> list[str]:

@@ -30,10 +30,16 @@ def nothing_is_left(place: Scratch) -> bool:
 def test_every_start_has_a_record_and_the_books_close() -> None:
     done = subprocess.run(DEMO, env=ENVIRON, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "8 of the 8 starts that were made are recorded." in done.stdout
-    records = [line for line in done.stdout.splitlines() if line.endswith("Resolved")]
-    assert len([line for line in records if "127.0.0.1:" in line]) == 8
-    assert len([line for line in records if " front " in line]) == 2
+    assert "11 of the 11 starts that were made are recorded." in done.stdout
+    lines = done.stdout.splitlines()
+    records = [line for line in lines if " Resolved " in line and "127.0.0.1:" in line]
+    assert len(records) == 12  # one more pod's sandbox
+    assert len([line for line in records if " front " in line]) == 3
+    for verdict, n in (("Skipped", 3), ("Allowed", 6), ("Violation", 3)):
+        assert len([line for line in records if f" {verdict}" in line]) == n
+    for rule in ("no-miners", "(unmatched)", "(tag-moved)"):
+        assert len([line for line in lines if f" violation opened: shop-images/{rule}," in line]) == 1
+        assert len([line for line in lines if f" violation over: shop-images/{rule}," in line]) == 1
     assert "The books close" in done.stdout
     assert done.stderr == ""
     assert nothing_is_left(scratch_in(done.stdout))
