@@ -87,6 +87,7 @@ class Journal(Ledger):
         """Answer a pending start: a pod's sandbox that nobody asked for. Raises ValueError where it is not pending."""
         self._move("UPDATE starts SET state = 'sandbox', sandbox = 1 WHERE id = ? AND state = 'pending'", (row,))
         self._memory.pending -= 1
+        self._memory.full = False
 
     def late(self, row: int, record: ContainerCreate) -> bool:
         """Give a start that was answered as unresolved its late answer; it is counted once, as before.
@@ -150,6 +151,7 @@ class Journal(Ledger):
         self._move("DELETE FROM starts WHERE id = ? AND state = 'pending'", (row,))
         self._tally["not_a_root", reason] += 1
         self._memory.pending -= 1
+        self._memory.full = False
 
     def drop(self, row: int, reason: str) -> None:
         """Give up a start that is pending or ready. A revised one stays written, as its first answer was.

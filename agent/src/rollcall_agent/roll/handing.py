@@ -155,6 +155,11 @@ class Handing:
             self._answers = answers + self._answers
             asyncio.get_running_loop().call_later(_WAIT_S, self._want)
             return
+        except Exception as failure:  # noqa: BLE001  # nothing of it is in the journal: the next process does it again
+            self._keeper.recall()
+            if not self.broken.done():
+                self.broken.set_exception(failure)
+            return
         self._unsettled.clear()
         if self._handing is not None:
             self._more |= bool(answers)
@@ -179,10 +184,12 @@ class Handing:
         if start is None:
             return  # retired meanwhile
         record = self._compose(start, facts)
-        if start.state is not State.PENDING:
+        if start.state in {State.READY, State.WRITTEN}:
             late = start.resolution is Resolution.UNRESOLVED and record.resolution is not Resolution.UNRESOLVED
             if late and not self._journal.late(key, record):
                 self._answers.append((key, facts))  # the sink has the first answer in its hands: after it is settled
+        elif start.state is not State.PENDING:
+            pass  # dropped, or a sandbox that nobody asked for: no answer changes that
         elif record.pod.sandbox and not self._wishes.sandboxes:
             self._journal.resolve_sandbox(key)
         else:

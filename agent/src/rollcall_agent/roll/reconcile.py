@@ -19,6 +19,7 @@ from rollcall_agent.collect.hierarchy import Hierarchy
 from rollcall_agent.derive import ContainerCandidate
 from rollcall_agent.enrich.facts import Listed, Listing, State
 from rollcall_agent.journal.start import Start
+from rollcall_agent.journal.start import State as RowState
 from rollcall_agent.journal.writer import Journal
 from rollcall_agent.roll.cgroup_files import stands
 from rollcall_agent.roll.intake import SLACK_NS, covers
@@ -26,6 +27,10 @@ from rollcall_agent.roll.node import NodeIdentity
 from rollcall_agent.roll.walk import Standing
 
 FORGET_AFTER_NS: Final = 24 * 3600 * 10**9
+
+
+_ANSWERED: Final = frozenset({RowState.READY, RowState.WRITTEN})
+"""What a late answer can supersede."""
 
 
 class Merged(Struct, kw_only=True):
@@ -65,7 +70,9 @@ class Reconciler:
             ]
             for start in missed(listed, rows, places.get(listed.container_id, ()), since_ns):
                 self._add(listed, start, merged)
-            merged.again.extend(row for row in rows if row.resolution is Resolution.UNRESOLVED)
+            merged.again.extend(
+                row for row in rows if row.resolution is Resolution.UNRESOLVED and row.state in _ANSWERED
+            )
         self._find_ends(listing, standing, merged)
         return merged
 
