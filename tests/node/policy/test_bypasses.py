@@ -108,7 +108,7 @@ def test_another_pull_that_gives_the_image_a_refused_name_refuses_nothing_and_is
 
 def test_a_tag_given_here_does_not_pass_for_the_approved_image(place: Place) -> None:
     released, other = make_image("released"), make_image("impostor")
-    name = "trusted.example/shop:1"
+    name = "trusted.example/bypass:1"
     place.node.cri.pull(impostor := place.push(other, "local/impostor"))
     place.node.ctr("--namespace", "k8s.io", "images", "tag", impostor, name)
     observation = place.observe(run_when_shown(place, name))

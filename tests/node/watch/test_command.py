@@ -158,14 +158,17 @@ def test_a_broken_pipe_ends_it_quietly(start: Starter, node: NodeLab, journal: P
         stderr=subprocess.PIPE,
         text=True,
     ) as shell:
-        wait_until(
-            lambda: journal.exists() and any(rows_of(journal, start.exited(1)).values()), "it watches", seconds=60
-        )
+        started: list[str] = []
+
+        def watches() -> bool:
+            started.extend(start.exited(1))
+            return journal.exists() and any(rows_of(journal, started).values())
 
         def ended() -> bool:
             start.exited(1)
             return shell.poll() is not None
 
+        wait_until(watches, "it watches", seconds=60)
         wait_until(ended, "it ends once nobody reads", seconds=60)
         assert shell.stdout is not None
         assert shell.stderr is not None
