@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -51,6 +54,10 @@ async def running(telling: Telling) -> AsyncIterator[None]:
 
 def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
+
+
+def lives(pid: object) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 async def test_each_transition_is_told_once_in_order(open_machine: Callable[..., Machine], tmp_path: Path) -> None:
@@ -128,6 +135,59 @@ async def test_a_command_that_fails_is_counted_and_holds_up_nothing(open_machine
     assert (telling.done, telling.failed) == (0, 6)
     assert machine.told() == []
     machine.close()
+
+
+@pytest.mark.parametrize("call", ["memfd_create", "pidfd_open"])
+async def test_a_command_that_the_kernel_refuses_is_one_that_failed(
+    open_machine: Callable[..., Machine], monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    machine = open_machine(COMMAND)
+    for number in range(6):
+        machine.start(number, f"other.test/app{number}:1", "a")
+    asked: list[object] = []
+
+    def refuse(what: object, *_: object) -> int:
+        asked.append(what)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, call, refuse)
+    telling = Telling(machine.journal, command=["sleep", "1000"])
+    async with running(telling):
+        telling.wake()
+        await telling.finish(20)
+    assert (telling.done, telling.failed) == (0, 6)
+    assert machine.told() == []
+    assert len(asked) == 6
+    assert not any(lives(pid) for pid in asked)
+    machine.close()
+
+
+async def test_one_that_is_slow_to_die_does_not_stop_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    kill, turned = os.killpg, asyncio.Event()
+
+    def now(group: int, number: int) -> None:
+        kill(group, number)
+        turned.set()
+
+    monkeypatch.setattr(os, "killpg", lambda *what: asyncio.get_running_loop().call_later(0.1, now, *what))
+    assert await run(["sleep", "20"], b"", 0.1) == "killed after 0.1 s"
+    assert turned.is_set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
+def test_a_command_gets_no_ambient_capabilities(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    code = (
+        "import asyncio; from rollcall_agent.history.run import run; "
+        f"print(asyncio.run(run(['sh', '-c', 'grep CapAmb /proc/self/status > {said}'], b'', 60)))"
+    )
+    ambient = ["setpriv", "--inh-caps=+chown", "--ambient-caps=+chown"]
+    shown = subprocess.run(
+        [*ambient, "grep", "CapAmb", "/proc/self/status"], capture_output=True, text=True, check=True
+    )
+    assert int(shown.stdout.split()[1], 16) == 1
+    subprocess.run([*ambient, *python(code)], check=True, timeout=60)
+    assert int(said.read_text().split()[1], 16) == 0
 
 
 async def test_what_was_not_told_waits_for_the_next_process(
