@@ -68,8 +68,9 @@ def watch(
         int,
         typer.Option(
             min=1 << 20,
-            help="Bytes that the journal may take on disk, with the history in it. What is oldest in the history goes "
-            f"first for want of room, and after {KEPT_DAYS} days in any case; counts of images stay.",
+            help="Bytes that the journal may take on disk, with the history in it. For want of room the oldest starts "
+            "that have ended are forgotten first, then the images and tags that were not seen for the longest. After "
+            f"{KEPT_DAYS} days a start that has ended is forgotten in any case; what was counted of its image stays.",
         ),
     ] = MAX_BYTES,
     output: Annotated[
