@@ -68,6 +68,23 @@ def test_what_lies_below_a_known_root_is_limited_and_nothing_else(
     assert ids(read_until(collector, lambda events: len(events) >= 1), Kind.START) == after
 
 
+def test_depth_is_no_way_out_of_the_limit(collector: CoreCollector, hierarchy: Hierarchy) -> None:
+    (number,) = make(hierarchy.mount, "outer")
+    deep = hierarchy.mount / "outer"
+    for _ in range(20):  # deeper than the ancestors that fit into a record
+        deep /= "d"
+        deep.mkdir()
+    drain(collector, [])
+    collector.limit_below(number)
+    below = make(deep, *(f"n{count}" for count in range(1100)))
+    beside = make(hierarchy.mount, "beside")
+    events: list[CgroupEvent] = []
+    drain(collector, events)
+    assert ids(events, Kind.START) == [*below[:1000], *beside]
+    assert closed_books(collector).mkdirs.throttled == 100
+    assert [len(event.ancestors) for event in events] == [16] * 1000 + [1]
+
+
 def test_a_limit_that_does_not_fit_is_said_and_limits_no_other(collector: CoreCollector, hierarchy: Hierarchy) -> None:
     for number in range(1, 8192 + 2):
         collector.limit_below(number << 40)

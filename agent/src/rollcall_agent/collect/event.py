@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_ANCESTORS: Final = 16  # of bpf/rollcall.h: with fewer ids the list is complete
+_READINGS: Final = 5
 
 
 class Kind(IntEnum):
@@ -33,6 +39,11 @@ class CgroupEvent(Struct, frozen=True, kw_only=True):
     leaf: bytes
     path_cut: bool = False
     ancestors: tuple[int, ...] = ()
+
+    @property
+    def knows_all_ancestors(self) -> bool:
+        """Whether `ancestors` goes up to the hierarchy's root: it is neither missing nor cut."""
+        return 0 < len(self.ancestors) < _MAX_ANCESTORS
 
 
 class WaysOut(Struct, frozen=True, kw_only=True):
@@ -63,6 +74,21 @@ class KernelLedger(Struct, frozen=True, kw_only=True):
     mkdirs: WaysOut = WaysOut()
     rmdirs: WaysOut = WaysOut()
     recursion_misses: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether no program ran while the counters were read: every event that was seen has left."""
+        return self.mkdirs.difference == 0 and self.rmdirs.difference == 0
+
+
+def settled(read: Callable[[], KernelLedger]) -> KernelLedger:
+    """Read counters, again while programs run between `seen` and a way out; the last reading may still be off."""
+    ledger = read()
+    for _ in range(_READINGS - 1):
+        if ledger.balanced:
+            break
+        ledger = read()
+    return ledger
 
 
 class Collector(Protocol):
@@ -109,6 +135,9 @@ class Collector(Protocol):
 
     def ledger(self) -> KernelLedger:
         """Return the kernel's counters."""
+
+    def drained(self) -> list[KernelLedger]:
+        """Return, once, the last counters of each older attach that was read to its end and removed since."""
 
     def renew(self) -> None:
         """Tell the program that somebody still reads; without it, it goes quiet by itself."""

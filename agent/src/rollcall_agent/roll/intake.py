@@ -95,7 +95,7 @@ class Intake:
     def _place(self, event: CgroupEvent, candidate: ContainerCandidate) -> ContainerCandidate | None:
         """Say which live container a candidate lies in; None where that one's budget is spent."""
         root = self._nesting.around(event.ancestors)
-        if root is None and not event.ancestors and candidate.nested_below is not None:
+        if root is None and not event.knows_all_ancestors and candidate.nested_below is not None:
             root = self._nesting.around_id(candidate.nested_below)
         if root is None:
             return candidate

@@ -12,8 +12,6 @@ from rollcall_agent.collect.event import CgroupEvent
 from rollcall_agent.collect.hierarchy import Hierarchy
 from rollcall_agent.derive import below
 
-_DEEPEST_ANCESTORS = 16  # MAX_ANCESTORS of bpf/rollcall.bpf.c: with fewer ids the list is complete
-
 
 class NodeRoot(Struct, frozen=True, kw_only=True):
     """The directory below which everything is this node's: its path in the hierarchy and its cgroup id."""
@@ -25,7 +23,7 @@ class NodeRoot(Struct, frozen=True, kw_only=True):
         """Say whether a directory is this node's: by its ancestors' ids, by its path where some of them are missing."""
         if self.cgroup_id in event.ancestors or event.cgroup_id == self.cgroup_id:
             return True
-        if 0 < len(event.ancestors) < _DEEPEST_ANCESTORS:
+        if event.knows_all_ancestors:
             return False
         return below(event.path, self.path)
 
