@@ -230,6 +230,9 @@ def test_an_older_program_is_drained_by_the_decoder_of_its_schema_and_removed(
     ]
     assert len(list(pin.iterdir())) == 1
     assert collector.leftovers == []
+    (last,) = collector.drained()
+    assert (last.attach, last.mkdirs.submitted, last.balanced) == (40, 3, True)
+    assert collector.drained() == []  # handed over once
     alone = make(hierarchy, "seen-by-the-new-one")
     assert ids(read_until(collector, lambda events: len(events) >= 1)) == alone
     collector.close()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
 import structlog
 
 from rollcall_agent.collect import pins, wire
-from rollcall_agent.collect.event import CgroupEvent, KernelLedger
+from rollcall_agent.collect.event import CgroupEvent, KernelLedger, settled
 from rollcall_agent.collect.hierarchy import Hierarchy
 from rollcall_agent.collect.libbpf import Libbpf, Object
 from rollcall_agent.collect.refusal import explain
@@ -52,6 +53,7 @@ class CoreCollector:
         self._directory: pins.PinDirectory | None = None
         self._hierarchy = hierarchy
         self._older: list[tuple[pins.Pinned, RingReader]] = []
+        self._drained: list[KernelLedger] = []
         self.adopted = False
         self.leftovers: list[str] = []
         self.attach_number = 0
@@ -163,7 +165,11 @@ class CoreCollector:
         """See `Collector`."""
         for pinned, ring in self._older:
             ring.acknowledge()
+            # Before the position: all that these counters call submitted has then been read. What still comes until
+            # the probe is gone, the newer one tells of.
+            ledger = settled(partial(self._ledger_of, self._attach_of(pinned), pinned.maps, pinned.programs))
             if ring.drained_to(ring.position()):
+                self._drained.append(ledger)
                 ring.close()
                 pins.close(pinned)
                 pins.remove(pinned.directory)
@@ -180,17 +186,28 @@ class CoreCollector:
 
     def ledger(self) -> KernelLedger:
         """See `Collector`."""
+        return self._ledger_of(self.attach_number, self._maps, self._programs)
+
+    def _ledger_of(self, attach: int, maps: dict[str, int], programs: dict[str, int]) -> KernelLedger:
         mkdirs, rmdirs = (
-            self._libbpf.lookup(self._maps["counters"], which.to_bytes(4, "little"), wire.WAYS_BYTES * self._cpus)
-            or b""
+            self._libbpf.lookup(maps["counters"], which.to_bytes(4, "little"), wire.WAYS_BYTES * self._cpus) or b""
             for which in (0, 1)
         )
         return KernelLedger(
-            attach=self.attach_number,
+            attach=attach,
             mkdirs=wire.ways_out(mkdirs),
             rmdirs=wire.ways_out(rmdirs),
-            recursion_misses=sum(self._libbpf.program(fd).recursion_misses for fd in self._programs.values()),
+            recursion_misses=sum(self._libbpf.program(fd).recursion_misses for fd in programs.values()),
         )
+
+    def _attach_of(self, pinned: pins.Pinned) -> int:
+        settings = self._libbpf.lookup(pinned.maps["control"], _ZERO, wire.CONTROL_BYTES) or bytes(wire.CONTROL_BYTES)
+        return wire.control_of(settings)[1]
+
+    def drained(self) -> list[KernelLedger]:
+        """See `Collector`."""
+        drained, self._drained = self._drained, []
+        return drained
 
     def renew(self) -> None:
         """See `Collector`."""
@@ -227,8 +244,7 @@ class CoreCollector:
     @property
     def older_attaches(self) -> list[int]:
         """See `Collector`."""
-        settings = (self._libbpf.lookup(pinned.maps["control"], _ZERO, wire.CONTROL_BYTES) for pinned, _ in self._older)
-        return [wire.control_of(raw)[1] for raw in settings if raw is not None]
+        return [self._attach_of(pinned) for pinned, _ in self._older]
 
     def detach(self) -> None:
         """See `Collector`."""
